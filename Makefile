@@ -1,0 +1,100 @@
+# `make` alone lists what can be done here. Nothing but Go is needed for `run`;
+# `test` installs what it needs through test/setup.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+GO        ?= go
+# The pipeline that `make run` runs.
+FILE      ?= .relevo/build.yaml
+# How many random schedules the simulator tries.
+SEEDS     ?= 2000
+# How long each fuzz target runs.
+FUZZTIME  ?= 20s
+# More flags for `go test`: make test TESTFLAGS='-race -run Lease'.
+TESTFLAGS ?=
+PKG       ?= ./...
+
+# The tools have a module of their own, so that their hundreds of dependencies
+# stay out of the program's go.mod.
+TOOL := $(GO) tool -modfile=test/tools/go.mod
+
+# In this order: what is cheap fails first.
+CHECKS := format arch drift vet lint
+
+.PHONY: help
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build relevo, the lean host and the agent into bin/
+	$(GO) build -o bin/relevo ./deploy/relevo
+	$(GO) build -o bin/relevo-host ./deploy/host
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/relevo-agent ./deploy/agent
+
+.PHONY: run
+run: build ## run a pipeline on this machine (FILE=.relevo/build.yaml)
+	bin/relevo run $(FILE)
+
+.PHONY: setup
+setup: ## install and start what the tests need (redis, docker)
+	test/setup
+
+.PHONY: test
+test: setup ## run every test (PKG=./... TESTFLAGS=)
+	$(GO) test -count=1 -timeout 15m $(TESTFLAGS) $(PKG)
+
+.PHONY: check
+check: $(CHECKS) ## format, architecture, generated files, vet, lint
+
+.PHONY: checks
+checks:
+	@echo $(CHECKS)
+
+.PHONY: format
+format:
+	@git ls-files -z --cached --others --exclude-standard '*.go' \
+		| while IFS= read -r -d '' f; do [[ ! -e $$f ]] || printf '%s\0' "$$f"; done \
+		| xargs -0 -r $(TOOL) gofumpt -l \
+		| { ! grep . || { echo 'the files above are not gofumpt-formatted: make fix' >&2; exit 1; }; }
+
+.PHONY: fix
+fix: ## format every file and apply the linters' own fixes
+	$(TOOL) gofumpt -l -w .
+	$(TOOL) golangci-lint run --fix ./...
+
+.PHONY: arch
+arch:
+	$(GO) test -count=1 ./test/arch
+
+.PHONY: drift
+drift:
+	test/drift
+
+.PHONY: vet
+vet:
+	$(GO) vet ./...
+
+.PHONY: lint
+lint:
+	$(TOOL) golangci-lint run ./...
+
+.PHONY: gen
+gen: ## write the generated files again (schemas, references, manifests)
+	$(GO) generate ./...
+
+.PHONY: sim
+sim: ## run the simulator over SEEDS random schedules (2000)
+	$(GO) run ./test/sim -seeds $(SEEDS)
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target for FUZZTIME (20s)
+	test/fuzz $(FUZZTIME)
+
+.PHONY: bench
+bench: ## measure what the design promises
+	$(GO) run ./test/bench
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin
