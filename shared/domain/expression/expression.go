@@ -1,6 +1,11 @@
 // Package expression evaluates the ${{ }} expressions of pipeline files. An
 // expression is compiled once, when the file is read, to a JSON tree (Node);
 // the control plane and the agent evaluate that tree with the same code.
+//
+// The semantics are those that GitHub documents for Actions: loose equality,
+// strings compared without case, a missing property is null. Evaluation is
+// total: a tree, an environment or a JSON text of any shape gives a value or an
+// error, within the bounds of limits.go.
 package expression
 
 // Op names what a Node does.
@@ -15,8 +20,8 @@ const (
 	Star  Op = "star"  // Args[0].* : every value of an object or array
 	Call  Op = "call"  // Name(Args…)
 	Not   Op = "not"   // !Args[0]
-	And   Op = "and"   // Args[0] && Args[1]
-	Or    Op = "or"    // Args[0] || Args[1]
+	And   Op = "and"   // Args[0] && Args[1] && … ; at least two
+	Or    Op = "or"    // Args[0] || Args[1] || … ; at least two
 	Eq    Op = "eq"    // ==, and so on
 	Ne    Op = "ne"
 	Lt    Op = "lt"
@@ -33,17 +38,27 @@ type Node struct {
 	Args  []*Node `json:"args,omitempty"`
 }
 
-// Template is text with expressions in it. A text without expressions is
-// written as a plain JSON string, any other as a list of strings and Nodes.
-type Template struct {
-	Parts []Part
-}
+// Status is how everything before went: the needs of a job, or the steps
+// before a step.
+type Status string
 
-// Part is a literal text, or an expression where Expr is set.
-type Part struct {
-	Text string
-	Expr *Node
-}
+// The statuses; the empty one counts as Success.
+const (
+	Success   Status = "success"
+	Failure   Status = "failure"
+	Cancelled Status = "cancelled"
+)
 
-// Text makes a template of a literal.
-func Text(s string) Template { return Template{Parts: []Part{{Text: s}}} }
+// Env is what an expression reads.
+type Env struct {
+	// Contexts by lower-case name. A value, at any depth, is nil, bool, float64,
+	// string, []any or map[string]any: what encoding/json decodes to. They are
+	// only read, so that one map may serve several evaluations at once.
+	Contexts map[string]any
+	// Status answers success(), failure() and cancelled().
+	Status Status
+	// HashFiles answers hashFiles(patterns…): a digest in hexadecimal, or empty
+	// when nothing matches. Nil where there is no workspace: calling it is an
+	// error.
+	HashFiles func(patterns []string) (string, error)
+}
