@@ -1,0 +1,123 @@
+package logs
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/relevo-ci/relevo/events"
+)
+
+// Memory keeps logs in memory, for tests and the simulator.
+type Memory struct {
+	max     int64
+	changes changes
+
+	mu   sync.Mutex
+	used int64
+	runs map[events.RunID]map[events.AttemptRef]*memoryLog
+}
+
+type memoryLog struct {
+	data  []byte
+	limit int64 // open, or the size that it was closed with
+}
+
+// NewMemory makes a store that holds at most max bytes; ErrFull beyond.
+func NewMemory(max int64) *Memory {
+	return &Memory{max: max, runs: map[events.RunID]map[events.AttemptRef]*memoryLog{}}
+}
+
+// log finds or makes the log of an attempt; the caller holds mu.
+func (m *Memory) log(ref events.AttemptRef) *memoryLog {
+	run := m.runs[ref.Run]
+	if run == nil {
+		run = map[events.AttemptRef]*memoryLog{}
+		m.runs[ref.Run] = run
+	}
+	l := run[ref]
+	if l == nil {
+		l = &memoryLog{limit: open}
+		run[ref] = l
+	}
+	return l
+}
+
+// Append keeps data at offset; see Store.
+func (m *Memory) Append(ctx context.Context, ref events.AttemptRef, offset int64, data []byte) (int64, error) {
+	if err := check(ref); err != nil {
+		return 0, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l := m.log(ref)
+	length := int64(len(l.data))
+	fresh, err := piece(length, l.limit, offset, data)
+	if err != nil || len(fresh) == 0 {
+		return length, err
+	}
+	if m.used+int64(len(fresh)) > m.max {
+		return length, fmt.Errorf("%w: %d bytes", ErrFull, m.max)
+	}
+	l.data = append(l.data, fresh...)
+	m.used += int64(len(fresh))
+	m.changes.wake(nameOf(ref))
+	return int64(len(l.data)), nil
+}
+
+// Read copies what is at offset into buf; see Store.
+func (m *Memory) Read(ctx context.Context, ref events.AttemptRef, offset int64, buf []byte) (int, int64, bool, error) {
+	if err := check(ref); err != nil {
+		return 0, 0, false, err
+	}
+	if offset < 0 {
+		return 0, 0, false, fmt.Errorf("%w: offset %d", ErrInvalid, offset)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l := m.runs[ref.Run][ref]
+	if l == nil {
+		return 0, 0, false, nil
+	}
+	n, size := 0, int64(len(l.data))
+	if offset < size {
+		n = copy(buf, l.data[offset:])
+	}
+	return n, size, l.limit == size, nil
+}
+
+// Wait returns when the log has grown beyond offset; see Store.
+func (m *Memory) Wait(ctx context.Context, ref events.AttemptRef, offset int64) error {
+	return m.changes.wait(ctx, m, ref, offset)
+}
+
+// Close fixes the log's size; see Store.
+func (m *Memory) Close(ctx context.Context, ref events.AttemptRef, size int64) error {
+	if err := check(ref); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l := m.log(ref)
+	limit, err := closing(int64(len(l.data)), l.limit, size)
+	if err != nil {
+		return err
+	}
+	l.limit = limit
+	m.changes.wake(nameOf(ref))
+	return nil
+}
+
+// Remove forgets every log of a run; see Store.
+func (m *Memory) Remove(ctx context.Context, run events.RunID) error {
+	if err := checkRun(run); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, l := range m.runs[run] {
+		m.used -= int64(len(l.data))
+	}
+	delete(m.runs, run)
+	return nil
+}
