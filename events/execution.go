@@ -12,18 +12,21 @@ type StepStarted struct {
 // StepCompleted says that a step succeeded.
 type StepCompleted struct {
 	AttemptRef
+	// Step and how it went.
 	Step StepResult `json:"step"`
 }
 
 // StepFailed says that a step failed, timed out or was cancelled.
 type StepFailed struct {
 	AttemptRef
+	// Step and how it went.
 	Step StepResult `json:"step"`
 }
 
 // StepSkipped says that a step's condition was false.
 type StepSkipped struct {
 	AttemptRef
+	// Step and how it went.
 	Step StepResult `json:"step"`
 }
 

@@ -11,20 +11,26 @@ type Trigger struct {
 	Event string `json:"event"`
 	// Actor is who the source authenticated; never taken from a commit.
 	Actor string `json:"actor,omitempty"`
-	// Repository, Ref and SHA name the source, where there is one.
+	// Repository of the source, where there is one: owner/name.
 	Repository string `json:"repository,omitempty"`
-	Ref        string `json:"ref,omitempty"`
-	SHA        string `json:"sha,omitempty"`
+	// Ref is the git ref, e.g. refs/heads/main.
+	Ref string `json:"ref,omitempty"`
+	// SHA is the commit.
+	SHA string `json:"sha,omitempty"`
 	// Payload is the trigger's own data, as github.event shows it.
 	Payload json.RawMessage `json:"payload,omitempty"`
 }
 
-// Placement says where an attempt runs.
+// Placement says where an attempt runs, as far as that is settled.
 type Placement struct {
-	Pool       PoolID       `json:"pool,omitempty"`
-	Node       NodeID       `json:"node,omitempty"`
+	// Pool that the attempt was offered to.
+	Pool PoolID `json:"pool,omitempty"`
+	// Node that it was given to.
+	Node NodeID `json:"node,omitempty"`
+	// Assignment that holds the node's capacity for it.
 	Assignment AssignmentID `json:"assignment,omitempty"`
-	Worker     WorkerID     `json:"worker,omitempty"`
+	// Worker that runs it.
+	Worker WorkerID `json:"worker,omitempty"`
 }
 
 // RunRequested asks for a run of a pipeline. It is acknowledged to whoever

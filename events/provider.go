@@ -3,6 +3,7 @@ package events
 // WorkerCreated says that the provider has the worker of an attempt: started,
 // or still being prepared.
 type WorkerCreated struct {
+	// For is the attempt that the worker runs.
 	For AttemptRef `json:"for"`
 	Placement
 	// Preparing says what the start waits for, e.g. the pull of an image; empty
@@ -19,6 +20,7 @@ func (e WorkerCreated) RunOf() RunID { return e.For.Run }
 // WorkerTerminated says that the worker is gone for good: removed, or never
 // made and never to be. Its capacity may be given back.
 type WorkerTerminated struct {
+	// For is the attempt that the worker runs.
 	For AttemptRef `json:"for"`
 	Placement
 	// Reason in the provider's words: exited 137, evicted, removed …
@@ -34,6 +36,7 @@ func (e WorkerTerminated) RunOf() RunID { return e.For.Run }
 // WorkerFailed says that the worker could not be made or could not start. What
 // there is of it is still to be removed.
 type WorkerFailed struct {
+	// For is the attempt that the worker runs.
 	For AttemptRef `json:"for"`
 	Placement
 	// Reason says what went wrong and what to do about it.

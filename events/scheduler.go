@@ -23,8 +23,10 @@ func (e OfferCreated) RunOf() RunID { return e.For.Run }
 // OfferWithdrawn takes an offer out of the queue: its job wants it no more.
 type OfferWithdrawn struct {
 	OfferRef
-	For    AttemptRef `json:"for"`
-	Reason string     `json:"reason"`
+	// For is the attempt that asked.
+	For AttemptRef `json:"for"`
+	// Reason says why its job wants it no more.
+	Reason string `json:"reason"`
 }
 
 // RunOf is the run that an event belongs to.
@@ -34,8 +36,10 @@ func (e OfferWithdrawn) RunOf() RunID { return e.For.Run }
 // of a fixed pool can ever fit it.
 type OfferExpired struct {
 	OfferRef
-	For    AttemptRef `json:"for"`
-	Reason string     `json:"reason"`
+	// For is the attempt that asked.
+	For AttemptRef `json:"for"`
+	// Reason says why no node took it.
+	Reason string `json:"reason"`
 	// Nodes passed over, with the reason for each.
 	Nodes []NodeReason `json:"nodes,omitempty"`
 }
@@ -47,9 +51,12 @@ func (e OfferExpired) RunOf() RunID { return e.For.Run }
 // to accept it.
 type AssignmentCreated struct {
 	AssignmentRef
-	Offer OfferID    `json:"offer"`
-	For   AttemptRef `json:"for"`
-	Node  NodeID     `json:"node"`
+	// Offer is the one that it answers.
+	Offer OfferID `json:"offer"`
+	// For is the attempt that the capacity is held for.
+	For AttemptRef `json:"for"`
+	// Node whose capacity is held.
+	Node NodeID `json:"node"`
 	// Worker is the id of the worker to be launched.
 	Worker WorkerID `json:"worker"`
 	// Provider launches it: process, docker, kubernetes, fake.
@@ -67,8 +74,10 @@ func (e AssignmentCreated) RunOf() RunID { return e.For.Run }
 // the first to do so under its fence.
 type AssignmentAccepted struct {
 	AssignmentRef
-	For    AttemptRef `json:"for"`
-	Worker WorkerID   `json:"worker"`
+	// For is the attempt that the capacity is held for.
+	For AttemptRef `json:"for"`
+	// Worker that said hello.
+	Worker WorkerID `json:"worker"`
 }
 
 // RunOf is the run that an event belongs to.
@@ -78,8 +87,10 @@ func (e AssignmentAccepted) RunOf() RunID { return e.For.Run }
 // and that nothing was launched for it: its capacity is free again.
 type AssignmentRefused struct {
 	AssignmentRef
-	For    AttemptRef `json:"for"`
-	Reason string     `json:"reason"`
+	// For is the attempt that the capacity was held for.
+	For AttemptRef `json:"for"`
+	// Reason says why the run does not want it.
+	Reason string `json:"reason"`
 }
 
 // RunOf is the run that an event belongs to.
@@ -88,8 +99,10 @@ func (e AssignmentRefused) RunOf() RunID { return e.For.Run }
 // AssignmentReleased says that the capacity of an assignment was given back.
 type AssignmentReleased struct {
 	AssignmentRef
-	For  AttemptRef `json:"for"`
-	Node NodeID     `json:"node"`
+	// For is the attempt that the capacity was held for.
+	For AttemptRef `json:"for"`
+	// Node that has the capacity again.
+	Node NodeID `json:"node"`
 	// Resources are the amounts given back.
 	Resources Resources `json:"resources"`
 }
@@ -99,7 +112,9 @@ func (e AssignmentReleased) RunOf() RunID { return e.For.Run }
 
 // CapacityUpdated declares a node of a pool, or changes what it declares.
 type CapacityUpdated struct {
+	// Pool that the node belongs to.
 	Pool PoolID `json:"pool"`
+	// Node that is declared.
 	Node NodeID `json:"node"`
 	// Provider launches workers there.
 	Provider string `json:"provider"`

@@ -51,8 +51,10 @@ func (e AuthGranted) Subject() string { return "principal/" + e.Principal }
 
 // AuthRevoked says that a grant ended.
 type AuthRevoked struct {
+	// Principal is the user's or token's id; never a secret.
 	Principal string `json:"principal"`
-	Reason    string `json:"reason"`
+	// Reason says why: it expired, or who revoked it.
+	Reason string `json:"reason"`
 }
 
 // Subject is principal/<id>.
@@ -60,6 +62,7 @@ func (e AuthRevoked) Subject() string { return "principal/" + e.Principal }
 
 // UIRecorded says that a person did something in the console.
 type UIRecorded struct {
+	// Principal is the person's id.
 	Principal string `json:"principal"`
 	// Action is what was done, e.g. run.cancel.
 	Action string `json:"action"`

@@ -48,14 +48,19 @@ type Affinity struct {
 
 // Preference is one preferred node attribute.
 type Preference struct {
-	Key    string `json:"key"`
-	Value  string `json:"value"`
-	Weight int    `json:"weight"` // 1 to 100
+	// Key of the attribute.
+	Key string `json:"key"`
+	// Value that it should have.
+	Value string `json:"value"`
+	// Weight is 1 to 100.
+	Weight int `json:"weight"`
 }
 
 // NodeReason says why a node was passed over.
 type NodeReason struct {
-	Node   NodeID `json:"node"`
+	// Node that was passed over.
+	Node NodeID `json:"node"`
+	// Reason says why, with the amounts or labels that were missing.
 	Reason string `json:"reason"`
 }
 
