@@ -31,6 +31,8 @@ type Placement struct {
 	Assignment AssignmentID `json:"assignment,omitempty"`
 	// Worker that runs it.
 	Worker WorkerID `json:"worker,omitempty"`
+	// Provider that launches the worker: process, docker, kubernetes, fake.
+	Provider string `json:"provider,omitempty"`
 }
 
 // RunRequested asks for a run of a pipeline. It is acknowledged to whoever

@@ -9,14 +9,19 @@ import (
 // unfolded and expressions parsed. It is immutable; its JSON form travels in
 // run.requested.
 type Spec struct {
-	Name        string               `json:"name"`
-	RunName     *expression.Template `json:"runName,omitempty"`
-	File        string               `json:"file,omitempty"`
-	On          []string             `json:"on,omitempty"` // trigger names
-	Env         []EnvVar             `json:"env,omitempty"`
-	Concurrency *Concurrency         `json:"concurrency,omitempty"`
-	Jobs        []JobSpec            `json:"jobs"` // in an order in which needs come first
-	Permissions map[string]string    `json:"permissions,omitempty"`
+	Name     string               `json:"name"`
+	RunName  *expression.Template `json:"runName,omitempty"`
+	File     string               `json:"file,omitempty"`
+	On       []string             `json:"on,omitempty"`       // trigger names
+	Triggers []Trigger            `json:"triggers,omitempty"` // the same with their filters
+	// Inputs are the values of workflow_dispatch's inputs: those given, and the
+	// defaults of the others.
+	Inputs      map[string]any `json:"inputs,omitempty"`
+	Env         []EnvVar       `json:"env,omitempty"`
+	Concurrency *Concurrency   `json:"concurrency,omitempty"`
+	Jobs        []JobSpec      `json:"jobs"` // in an order in which needs come first
+	// Permissions by scope, where the file has any; the scope * stands for all.
+	Permissions map[string]string `json:"permissions,omitempty"`
 }
 
 // EnvVar keeps the order of the file: a later variable may not read an earlier

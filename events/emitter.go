@@ -1,0 +1,53 @@
+package events
+
+import (
+	"strconv"
+	"time"
+)
+
+// Emitter makes the events of one decision: ids derived from the cause, the
+// function and the event's place, sequences that rise with the version of the
+// document that the decision writes.
+type Emitter struct {
+	// Function that decides.
+	Function string
+	// Cause is the event that the decision answers; its trace context and id go
+	// into what is emitted. A timer is a cause without a type: ids are derived
+	// from it, but the causeid of what it emits is its own CauseID, the event
+	// that set it.
+	Cause Envelope
+	// Now is the store's time.
+	Now time.Time
+	// Version is the one that the aggregate's document will have.
+	Version uint64
+
+	made []Envelope
+}
+
+// sequencesPerVersion bounds the events of one decision. Sequences rise
+// strictly within a subject; they have gaps.
+const sequencesPerVersion = 1 << 12
+
+// Emit makes an event and remembers it. Payloads of this package always
+// encode; one that does not is a defect and panics.
+func (m *Emitter) Emit(data Data) Envelope {
+	id := DeriveID(m.Cause.ID, m.Function, strconv.Itoa(len(m.made)))
+	cause := m.Cause.ID
+	if m.Cause.Type == "" {
+		cause = m.Cause.CauseID
+	}
+	e, err := New(id, "/relevo/"+m.Function, cause, m.Now, data)
+	if err != nil {
+		panic(err)
+	}
+	e.Traceparent, e.Tracestate = m.Cause.Traceparent, m.Cause.Tracestate
+	e.Sequence = m.Version*sequencesPerVersion + uint64(len(m.made))
+	m.made = append(m.made, e)
+	return e
+}
+
+// Emitted are the events made so far, in order.
+func (m *Emitter) Emitted() []Envelope { return m.made }
+
+// Reset forgets what was made: the decision is taken again on newer state.
+func (m *Emitter) Reset() { m.made = nil }

@@ -1,0 +1,192 @@
+// Package clockticked lets time do its part: due entries fire, events that
+// nobody seems to have got are sent again, workers that nobody wants are
+// removed. With a broker that loses every event it finishes every run alone.
+package clockticked
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/relevo-ci/relevo/events"
+	"github.com/relevo-ci/relevo/shared/fn"
+	"github.com/relevo-ci/relevo/shared/protocol"
+	"github.com/relevo-ci/relevo/shared/state"
+	"github.com/relevo-ci/relevo/shared/workers"
+)
+
+// Clock is what a tick works on.
+type Clock struct {
+	Runs   *state.Runs
+	Pools  *state.Pools
+	Groups *state.Groups
+	// Workers may be nil where no provider is at hand.
+	Workers *workers.Workers
+	// Publish sends what was decided to the broker.
+	Publish func(ctx context.Context, es []events.Envelope) error
+	// Direct hands an event to every function that subscribes to it, and what
+	// they emit to the next, round the broker.
+	Direct func(ctx context.Context, e events.Envelope) error
+
+	mu         sync.Mutex
+	graceUntil time.Time
+	failed     bool
+	started    bool
+	outboxAt   time.Time
+	sweepAt    time.Time
+}
+
+const (
+	batch        = 256              // due entries a tick
+	outboxAge    = 2 * time.Second  // before a record counts as not published
+	outboxEvery  = 5 * time.Second  // between looks at the outboxes
+	sweepEvery   = 30 * time.Second // between looks for orphans
+	outboxPerRun = 64
+)
+
+// Tick fires what is due. It returns when the next entry falls due (zero:
+// none), by the store's time, and that time.
+func (c *Clock) Tick(ctx context.Context) (next, now time.Time, err error) {
+	ps, err := c.Runs.Store.Partitions(ctx)
+	if err != nil {
+		return c.fail(err)
+	}
+	_, moment, err := c.Runs.Store.Load(ctx, ps[0])
+	if err != nil {
+		return c.fail(err)
+	}
+	grace := c.grace(moment.Now)
+	due, next, err := c.Runs.Store.Overdue(ctx, ps, batch)
+	if err != nil {
+		return c.fail(err)
+	}
+	var errs []error
+	for _, d := range due {
+		if err := c.fire(ctx, d, grace); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if len(due) == batch {
+		next = moment.Now
+	}
+	errs = append(errs, c.outboxes(ctx, ps, moment.Now), c.sweep(ctx, moment.Now))
+	return next, moment.Now, errors.Join(errs...)
+}
+
+// fail notes that the store was away: silence proves nothing until the workers
+// had the time to be heard again.
+func (c *Clock) fail(err error) (time.Time, time.Time, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.failed = true
+	return time.Time{}, time.Time{}, err
+}
+
+func (c *Clock) grace(now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.failed || !c.started {
+		c.graceUntil = now.Add(c.Runs.Policy.Lease)
+		c.failed, c.started = false, true
+	}
+	return now.Before(c.graceUntil)
+}
+
+func (c *Clock) fire(ctx context.Context, d protocol.DueIn, grace bool) error {
+	var res state.Result
+	var again []events.Envelope
+	var err error
+	switch {
+	case strings.HasPrefix(string(d.Partition), "pool:"):
+		res, again, err = c.Pools.Fire(ctx, d.Partition, d.Name)
+	case strings.HasPrefix(string(d.Partition), "group:"):
+		res, again, err = c.Groups.Fire(ctx, d.Partition)
+	default:
+		res, again, err = c.Runs.Fire(ctx, d.Name, grace)
+	}
+	if errors.Is(err, protocol.ErrConflict) {
+		return nil // it moved on by itself
+	}
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, e := range again {
+		errs = append(errs, c.Direct(ctx, e))
+	}
+	if len(res.Emitted) > 0 {
+		errs = append(errs, c.Publish(ctx, res.Emitted))
+	}
+	return errors.Join(errs...)
+}
+
+// outboxes sends again what was committed and, as far as is known, never
+// published.
+func (c *Clock) outboxes(ctx context.Context, ps []protocol.Partition, now time.Time) error {
+	if !c.passed(&c.outboxAt, now, outboxEvery) {
+		return nil
+	}
+	var errs []error
+	errs = append(errs, c.Runs.Flush(ctx))
+	for _, p := range ps {
+		records, err := c.Runs.Store.Outbox(ctx, p, outboxAge, outboxPerRun)
+		if err != nil {
+			return errors.Join(append(errs, err)...)
+		}
+		var sent []protocol.LedgerID
+		for _, r := range records {
+			if err := c.resend(ctx, r); err != nil {
+				errs = append(errs, err)
+				break
+			}
+			sent = append(sent, r.ID)
+		}
+		if len(sent) > 0 {
+			errs = append(errs, c.Runs.Strike(ctx, p, sent))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Clock) resend(ctx context.Context, r protocol.Record) error {
+	for _, e := range r.Emitted {
+		if err := c.Direct(ctx, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sweep removes workers whose attempt is over: those that were made while the
+// removal was under way, or whose removal was lost.
+func (c *Clock) sweep(ctx context.Context, now time.Time) error {
+	if c.Workers == nil || !c.passed(&c.sweepAt, now, sweepEvery) {
+		return nil
+	}
+	gone, err := c.Workers.Sweep(ctx)
+	if len(gone) > 0 {
+		err = errors.Join(err, c.Publish(ctx, gone))
+	}
+	return err
+}
+
+func (c *Clock) passed(at *time.Time, now time.Time, every time.Duration) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now.Before(*at) {
+		return false
+	}
+	*at = now.Add(every)
+	return true
+}
+
+// New makes the function.
+func New(c *Clock) fn.Function {
+	return fn.On("clock-ticked", events.Telemetry, "fires due entries, sends again, sweeps",
+		func(ctx context.Context, _ events.Event[events.ClockTicked]) ([]events.Envelope, error) {
+			_, _, err := c.Tick(ctx)
+			return nil, err
+		}).Launching()
+}

@@ -1,0 +1,80 @@
+// Package functions is the table of all functions: what runs in process, as
+// Knative services, and in the simulator is this list.
+package functions
+
+import (
+	assignmentcreated "github.com/relevo-ci/relevo/functions/assignment-created"
+	assignmentrefused "github.com/relevo-ci/relevo/functions/assignment-refused"
+	cancelrequested "github.com/relevo-ci/relevo/functions/cancel-requested"
+	capacityupdated "github.com/relevo-ci/relevo/functions/capacity-updated"
+	clockticked "github.com/relevo-ci/relevo/functions/clock-ticked"
+	concurrencyacquired "github.com/relevo-ci/relevo/functions/concurrency-acquired"
+	concurrencyreleased "github.com/relevo-ci/relevo/functions/concurrency-released"
+	eventrecorded "github.com/relevo-ci/relevo/functions/event-recorded"
+	jobcancelled "github.com/relevo-ci/relevo/functions/job-cancelled"
+	jobcancelledscheduler "github.com/relevo-ci/relevo/functions/job-cancelled-scheduler"
+	jobcompleted "github.com/relevo-ci/relevo/functions/job-completed"
+	jobended "github.com/relevo-ci/relevo/functions/job-ended"
+	jobfailed "github.com/relevo-ci/relevo/functions/job-failed"
+	jobrequested "github.com/relevo-ci/relevo/functions/job-requested"
+	jobretried "github.com/relevo-ci/relevo/functions/job-retried"
+	offercreated "github.com/relevo-ci/relevo/functions/offer-created"
+	offerexpired "github.com/relevo-ci/relevo/functions/offer-expired"
+	runrequested "github.com/relevo-ci/relevo/functions/run-requested"
+	runrequestedconcurrency "github.com/relevo-ci/relevo/functions/run-requested-concurrency"
+	"github.com/relevo-ci/relevo/functions/worker"
+	workercreated "github.com/relevo-ci/relevo/functions/worker-created"
+	workerfailed "github.com/relevo-ci/relevo/functions/worker-failed"
+	workerterminated "github.com/relevo-ci/relevo/functions/worker-terminated"
+	workerterminatedscheduler "github.com/relevo-ci/relevo/functions/worker-terminated-scheduler"
+	"github.com/relevo-ci/relevo/shared/domain/scheduling"
+	"github.com/relevo-ci/relevo/shared/fn"
+	"github.com/relevo-ci/relevo/shared/state"
+	"github.com/relevo-ci/relevo/shared/workers"
+)
+
+// Deps is what functions are made of.
+type Deps struct {
+	Runs    *state.Runs
+	Pools   *state.Pools
+	Groups  *state.Groups
+	Workers *workers.Workers
+	Routes  scheduling.Pools
+	Clock   *clockticked.Clock
+	Reports *worker.Reports
+	// Feed may be nil: then nobody watches.
+	Feed eventrecorded.Feed
+}
+
+// All is the table. Its order is that of a job's way.
+func All(d Deps) []fn.Function {
+	all := []fn.Function{
+		runrequested.New(d.Runs),
+		runrequestedconcurrency.New(d.Runs, d.Groups),
+		concurrencyacquired.New(d.Runs, d.Routes),
+		jobrequested.New(d.Groups, d.Routes),
+		offercreated.New(d.Pools),
+		offerexpired.New(d.Runs),
+		assignmentcreated.New(d.Runs, d.Workers),
+		assignmentrefused.New(d.Pools),
+		workercreated.New(d.Runs),
+		workerfailed.New(d.Runs),
+		jobended.New(d.Runs),
+		jobcompleted.New(d.Workers),
+		jobfailed.New(d.Workers),
+		jobretried.New(d.Workers),
+		jobcancelled.New(d.Workers),
+		jobcancelledscheduler.New(d.Runs, d.Pools, d.Routes),
+		workerterminated.New(d.Runs),
+		workerterminatedscheduler.New(d.Pools),
+		concurrencyreleased.New(d.Groups),
+		cancelrequested.New(d.Runs),
+		capacityupdated.New(d.Pools),
+		clockticked.New(d.Clock),
+		worker.New(d.Reports, d.Workers.Settings.Key),
+	}
+	if d.Feed != nil {
+		all = append(all, eventrecorded.New(d.Feed))
+	}
+	return all
+}

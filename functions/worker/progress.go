@@ -1,0 +1,122 @@
+package worker
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/relevo-ci/relevo/events"
+	"github.com/relevo-ci/relevo/shared/domain/execution"
+	"github.com/relevo-ci/relevo/shared/domain/pipeline"
+	"github.com/relevo-ci/relevo/shared/logs"
+)
+
+// keep stores the report's log chunks and gives the length of the log: from
+// there the agent sends on.
+func (s *Reports) keep(ctx context.Context, r execution.Report, now time.Time) (int64, error) {
+	if len(r.Logs) == 0 {
+		_, size, _, err := s.Logs.Read(ctx, r.AttemptRef, 0, nil)
+		return size, err
+	}
+	var size int64
+	for _, c := range r.Logs {
+		var err error
+		if size, err = s.Logs.Append(ctx, r.AttemptRef, c.Offset, c.Data); err != nil {
+			if errors.Is(err, logs.ErrClosed) {
+				return size, err
+			}
+			return size, fmt.Errorf("worker: append log: %w", err)
+		}
+	}
+	t := s.tail(r.AttemptRef)
+	s.mu.Lock()
+	t.to = size
+	s.mu.Unlock()
+	if now.IsZero() {
+		return size, nil
+	}
+	return size, s.tellLog(ctx, r.AttemptRef, now, false)
+}
+
+// tellLog publishes log.appended, at most once a second but for the last.
+func (s *Reports) tellLog(ctx context.Context, ref events.AttemptRef, now time.Time, last bool) error {
+	t := s.tail(ref)
+	s.mu.Lock()
+	from, to, due := t.from, t.to, last || now.Sub(t.told) >= time.Second
+	if due && to > from {
+		t.from, t.told = to, now
+	}
+	s.mu.Unlock()
+	if !due || to <= from {
+		return nil
+	}
+	sum, err := s.sum(ctx, ref, from, to)
+	if err != nil {
+		return err
+	}
+	e, err := events.New(
+		events.DeriveID("log.appended", ref.Subject(), ref.Fence.String(), strconv.FormatInt(to, 10)),
+		"/relevo/"+name, "", now,
+		events.LogAppended{AttemptRef: ref, Offset: from, Length: to - from, Digest: sum})
+	if err != nil {
+		return err
+	}
+	return s.Publish(ctx, []events.Envelope{e})
+}
+
+func (s *Reports) sum(ctx context.Context, ref events.AttemptRef, from, to int64) (string, error) {
+	h := sha256.New()
+	buf := make([]byte, 256<<10)
+	for from < to {
+		n, _, _, err := s.Logs.Read(ctx, ref, from, buf[:min(int64(len(buf)), to-from)])
+		if err != nil {
+			return "", fmt.Errorf("worker: read log: %w", err)
+		}
+		if n == 0 {
+			return "", fmt.Errorf("worker: read log: %w", io.ErrUnexpectedEOF)
+		}
+		h.Write(buf[:n])
+		from += int64(n)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// steps publishes what the agent says of its steps. These events carry no
+// state: the results stand in the attempt's end.
+func (s *Reports) steps(ctx context.Context, run *pipeline.Run, r execution.Report) error {
+	if len(r.Steps) == 0 {
+		return nil
+	}
+	cause := ""
+	if j := run.Job(r.Job); j != nil {
+		cause = j.Last
+	}
+	var out []events.Envelope
+	for _, st := range r.Steps {
+		data := stepEvent(r.AttemptRef, st)
+		id := events.DeriveID(string(data.EventType()), r.AttemptRef.Subject(), r.Fence.String(), strconv.Itoa(st.Index))
+		e, err := events.New(id, "/relevo/"+name, cause, st.At, data)
+		if err != nil {
+			return err
+		}
+		out = append(out, e)
+	}
+	return s.Publish(ctx, out)
+}
+
+func stepEvent(ref events.AttemptRef, st execution.StepEvent) events.Data {
+	switch {
+	case st.Result == nil:
+		return events.StepStarted{AttemptRef: ref, Step: st.ID, Name: st.Name}
+	case st.Result.Outcome == "success":
+		return events.StepCompleted{AttemptRef: ref, Step: *st.Result}
+	case st.Result.Outcome == "skipped":
+		return events.StepSkipped{AttemptRef: ref, Step: *st.Result}
+	}
+	return events.StepFailed{AttemptRef: ref, Step: *st.Result}
+}

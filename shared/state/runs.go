@@ -1,0 +1,198 @@
+package state
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/relevo-ci/relevo/events"
+	"github.com/relevo-ci/relevo/shared/domain/pipeline"
+	"github.com/relevo-ci/relevo/shared/fn"
+	"github.com/relevo-ci/relevo/shared/protocol"
+)
+
+// Runs changes runs.
+type Runs struct {
+	*Committer
+	Policy pipeline.Policy
+}
+
+// ErrNoRun: there is no such run, or it was archived.
+var ErrNoRun = errors.New("state: no such run")
+
+func runDoc(id events.RunID) protocol.DocID     { return protocol.DocID("run/" + id) }
+func requestDoc(id events.RunID) protocol.DocID { return protocol.DocID("request/" + id) }
+
+// loaded is a run as it was read.
+type loaded struct {
+	run    *pipeline.Run
+	doc    protocol.Doc
+	moment protocol.Moment
+}
+
+func (s *Runs) load(ctx context.Context, id events.RunID) (loaded, error) {
+	docs, moment, err := s.Store.Load(ctx, protocol.PartitionOf(id), runDoc(id), requestDoc(id))
+	if err != nil {
+		return loaded{}, fmt.Errorf("state: load run %s: %w", id, err)
+	}
+	l := loaded{doc: docs[0], moment: moment}
+	if l.doc.Version == 0 {
+		return l, fmt.Errorf("%w: %s", ErrNoRun, id)
+	}
+	l.run, err = pipeline.Load(docs[0].Body, docs[1].Body, s.Policy)
+	return l, err
+}
+
+// Load reads a run, for looking only.
+func (s *Runs) Load(ctx context.Context, id events.RunID) (*pipeline.Run, protocol.Moment, error) {
+	l, err := s.load(ctx, id)
+	return l.run, l.moment, err
+}
+
+// Create accepts a run: after it returned, the run is in the ledger and
+// reaches one final state. A second Create of the same id gives the first
+// one's answer.
+func (s *Runs) Create(ctx context.Context, function string, req events.RunRequested) (Result, error) {
+	p := protocol.PartitionOf(req.Run)
+	defer s.lock(p)()
+	cause := events.Envelope{ID: "create/" + string(req.Run)}
+	return s.retry(ctx, func() (Result, error) {
+		docs, moment, err := s.Store.Load(ctx, p, runDoc(req.Run))
+		if err != nil {
+			return Result{}, fmt.Errorf("state: load run %s: %w", req.Run, err)
+		}
+		if docs[0].Version > 0 {
+			return s.created(ctx, req.Run)
+		}
+		em := &events.Emitter{Function: function, Cause: cause, Now: moment.Now, Version: 1}
+		run, err := pipeline.New(em, req, s.Policy)
+		if err != nil {
+			return Result{}, fn.Faultf(fn.Invalid, "%w", err)
+		}
+		emitted := em.Emitted()
+		body, err := json.Marshal(run)
+		if err != nil {
+			return Result{}, fmt.Errorf("state: encode run: %w", err)
+		}
+		return s.commit(ctx, protocol.Commit{
+			Partition: p, Inbox: inboxKey(function, cause), Epoch: moment.Epoch,
+			Puts: []protocol.Doc{
+				{ID: runDoc(req.Run), Version: 1, Body: body},
+				{ID: requestDoc(req.Run), Version: 1, Body: emitted[0].Data},
+			},
+			Due: dues(run.Dues(moment.Now)), Emitted: emitted,
+		})
+	})
+}
+
+func (s *Runs) created(ctx context.Context, id events.RunID) (Result, error) {
+	l, err := s.load(ctx, id)
+	if err != nil {
+		return Result{}, err
+	}
+	return Result{Emitted: l.run.Again(), Duplicate: true}, nil
+}
+
+// Decision changes a run; what it absorbs and emits is committed. An error
+// undoes everything.
+type Decision func(r *pipeline.Run, em *events.Emitter, epoch uint32) error
+
+// Change lets decide change a run. A decision that changes nothing commits
+// nothing.
+func (s *Runs) Change(ctx context.Context, function string, cause events.Envelope, id events.RunID, decide Decision) (Result, error) {
+	return s.change(ctx, function, cause, id, nil, decide)
+}
+
+// change also moves due entries when extra says so, even when nothing else
+// changed.
+func (s *Runs) change(ctx context.Context, function string, cause events.Envelope, id events.RunID, extra func(r *pipeline.Run, now time.Time) []protocol.Due, decide Decision) (Result, error) {
+	p := protocol.PartitionOf(id)
+	defer s.lock(p)()
+	return s.retry(ctx, func() (Result, error) {
+		l, err := s.load(ctx, id)
+		if err != nil {
+			return Result{}, err
+		}
+		if err := tooOld(cause, l.moment.Now); err != nil {
+			return Result{}, err
+		}
+		em := &events.Emitter{Function: function, Cause: cause, Now: l.moment.Now, Version: l.doc.Version + 1}
+		if err := decide(l.run, em, l.moment.Epoch); err != nil {
+			return Result{}, err
+		}
+		if err := l.run.Err(); err != nil {
+			return Result{}, fn.Faultf(fn.Invalid, "%w", err)
+		}
+		c := protocol.Commit{Partition: p, Epoch: l.moment.Epoch, Emitted: em.Emitted(), Absorbed: l.run.Absorbed()}
+		if extra != nil {
+			c.Due = extra(l.run, l.moment.Now)
+		}
+		if len(c.Emitted)+len(c.Absorbed) == 0 {
+			if len(c.Due) == 0 {
+				return Result{}, nil
+			}
+			// A due entry alone: the version must still hold, but stays.
+			c.Checks = []protocol.Doc{l.doc}
+			return s.commit(ctx, c)
+		}
+		body, err := json.Marshal(l.run)
+		if err != nil {
+			return Result{}, fmt.Errorf("state: encode run: %w", err)
+		}
+		c.Inbox = inboxKey(function, cause)
+		c.Puts = []protocol.Doc{{ID: l.doc.ID, Version: l.doc.Version + 1, Body: body}}
+		c.Due = dues(l.run.Dues(l.moment.Now))
+		return s.commit(ctx, c)
+	})
+}
+
+// Beat extends the lease of an attempt. It tells false where the attempt is
+// not the one that runs with that nonce.
+func (s *Runs) Beat(ctx context.Context, ref events.AttemptRef, nonce string) (bool, error) {
+	var ok bool
+	_, err := s.change(ctx, "worker", events.Envelope{ID: "beat"}, ref.Run, func(r *pipeline.Run, now time.Time) []protocol.Due {
+		if !ok {
+			return nil
+		}
+		return []protocol.Due{{Name: ref.JobRef.Subject(), At: r.BeatDue(ref.Job, now)}}
+	}, func(r *pipeline.Run, _ *events.Emitter, _ uint32) error {
+		ok = r.Runs(ref, nonce)
+		return nil
+	})
+	return ok, err
+}
+
+// Fire lets a due aggregate of a run decide, and returns the events that its
+// state asks to be sent again, beside those that it emitted.
+func (s *Runs) Fire(ctx context.Context, subject string, grace bool) (Result, []events.Envelope, error) {
+	id, _, ok := pipeline.ParseSubject(subject)
+	if !ok {
+		return Result{}, nil, fn.Faultf(fn.Invalid, "state: %q is no run or job", subject)
+	}
+	l, err := s.load(ctx, id)
+	if err != nil {
+		return Result{}, nil, err
+	}
+	timer := l.run.Timer(subject, "due", l.moment.Now)
+	var resend []events.Envelope
+	res, err := s.change(ctx, "clock-ticked", timer, id,
+		func(r *pipeline.Run, now time.Time) []protocol.Due { return dues(r.Dues(now)) },
+		func(r *pipeline.Run, em *events.Emitter, _ uint32) error {
+			resend = r.Fire(em, subject, grace)
+			return nil
+		})
+	return res, resend, err
+}
+
+func dues(m map[string]time.Time) []protocol.Due {
+	out := make([]protocol.Due, 0, len(m))
+	for name, at := range m {
+		out = append(out, protocol.Due{Name: name, At: at})
+	}
+	slices.SortFunc(out, func(a, b protocol.Due) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}

@@ -1,0 +1,191 @@
+// Package workers launches and removes the workers of attempts through the
+// providers, and says what came of it as events.
+package workers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/relevo-ci/relevo/events"
+	"github.com/relevo-ci/relevo/shared/domain/execution"
+	"github.com/relevo-ci/relevo/shared/domain/expression"
+	"github.com/relevo-ci/relevo/shared/domain/pipeline"
+	"github.com/relevo-ci/relevo/shared/fn"
+	"github.com/relevo-ci/relevo/shared/provider"
+	"github.com/relevo-ci/relevo/shared/state"
+)
+
+// Workers launches and removes workers.
+type Workers struct {
+	Runs      *state.Runs
+	Providers map[string]provider.Provider
+	Settings  Settings
+}
+
+// Settings go into every launch.
+type Settings struct {
+	Installation string
+	// Report is where agents send their reports; by provider, else "".
+	Report map[string]string
+	// Key signs the attempts' tokens.
+	Key       []byte
+	Heartbeat time.Duration
+	Grace     time.Duration
+	SpoolMax  int64
+	// Image for jobs that name none, by provider.
+	Image map[string]string
+	// Workspace that steps start in, by provider; empty: the provider's own.
+	Workspace map[string]string
+}
+
+func (w *Workers) provider(name string) (provider.Provider, error) {
+	p, ok := w.Providers[name]
+	if !ok {
+		return nil, fn.Faultf(fn.Invalid, "workers: no provider %q here", name)
+	}
+	return p, nil
+}
+
+// Launch makes the worker of an attempt that was accepted and not heard of
+// yet. It may run twice: providers adopt. After the launch it looks at the
+// attempt again and removes the worker when it is stale by now.
+func (w *Workers) Launch(ctx context.Context, function string, cause events.Envelope, run *pipeline.Run, key events.JobKey, a *pipeline.Attempt) ([]events.Envelope, error) {
+	j := run.Job(key)
+	ref := run.AttemptRef(j, a)
+	em := fn.Emitter(function, cause)
+	p, err := w.provider(a.Placement.Provider)
+	if err != nil {
+		return nil, err
+	}
+	launch, err := w.launch(run, j, a)
+	if err != nil {
+		em.Emit(events.WorkerFailed{For: ref, Placement: a.Placement, Reason: err.Error(), Permanent: true})
+		return em.Emitted(), nil
+	}
+	status, err := p.Create(ctx, launch)
+	var failure *provider.Failure
+	switch {
+	case errors.As(err, &failure):
+		em.Emit(events.WorkerFailed{For: ref, Placement: a.Placement, Reason: failure.Reason, Permanent: failure.Permanent})
+		return em.Emitted(), nil
+	case err != nil:
+		return nil, fmt.Errorf("workers: create %s: %w", a.Placement.Worker, err)
+	}
+	now, _, err := w.Runs.Load(ctx, run.ID)
+	if err != nil {
+		return nil, err
+	}
+	if !now.Holds(ref) {
+		return w.Remove(ctx, ref, a.Placement, "stale when its launch returned", cause)
+	}
+	em.Emit(events.WorkerCreated{For: ref, Placement: a.Placement, Preparing: status.Preparing})
+	return em.Emitted(), nil
+}
+
+// Remove ends a worker and says so, also of one that was never made. The id of
+// what it says depends on the worker alone.
+func (w *Workers) Remove(ctx context.Context, ref events.AttemptRef, at events.Placement, why string, cause events.Envelope) ([]events.Envelope, error) {
+	if at.Worker == "" {
+		return nil, nil
+	}
+	p, err := w.provider(at.Provider)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.Terminate(ctx, at.Worker, ref.Fence); err != nil {
+		return nil, fmt.Errorf("workers: terminate %s: %w", at.Worker, err)
+	}
+	return []events.Envelope{Gone(ref, at, why, cause)}, nil
+}
+
+// Gone is the worker.terminated event of a worker.
+func Gone(ref events.AttemptRef, at events.Placement, why string, cause events.Envelope) events.Envelope {
+	d := events.WorkerTerminated{For: ref, Placement: at, Reason: why}
+	id := events.DeriveID("worker.terminated", string(at.Worker), ref.Fence.String())
+	e, err := events.New(id, "/relevo/provider", cause.ID, cause.Time, d)
+	if err != nil { // payloads of package events always encode
+		panic(err)
+	}
+	e.Traceparent, e.Tracestate = cause.Traceparent, cause.Tracestate
+	return e
+}
+
+func (w *Workers) launch(run *pipeline.Run, j *pipeline.Job, a *pipeline.Attempt) (execution.Launch, error) {
+	spec := run.JobSpec(j.Key)
+	ref := run.AttemptRef(j, a)
+	s := w.Settings
+	l := execution.Launch{
+		AttemptRef: ref, Worker: a.Placement.Worker, Assignment: a.Placement.Assignment, Pool: a.Placement.Pool,
+		Installation: s.Installation, Report: s.Report[a.Placement.Provider], Token: Token(s.Key, ref, a.Placement.Worker),
+		Job: *spec, Env: run.Spec().Env, Image: s.Image[a.Placement.Provider],
+		Resources: j.Request.Requirements.Resources, Workspace: s.Workspace[a.Placement.Provider],
+		Heartbeat: s.Heartbeat, Grace: s.Grace, SpoolMax: s.SpoolMax,
+		Contexts: map[string]json.RawMessage{},
+	}
+	contexts := run.Contexts(j.Key)
+	for name, v := range contexts {
+		raw, err := json.Marshal(v)
+		if err != nil {
+			return l, fmt.Errorf("workers: encode context %s: %w", name, err)
+		}
+		l.Contexts[name] = raw
+	}
+	if spec.Container != nil {
+		image, err := spec.Container.Image.Eval(&expression.Env{Contexts: contexts, Status: expression.Success})
+		if err != nil {
+			return l, fmt.Errorf("container: %w", err)
+		}
+		l.Image = image
+	}
+	return l, nil
+}
+
+// Sweep removes every worker whose attempt is over or was never known, and
+// says so. One that is under way, ended but not reported included, is left to
+// the events and the lease.
+func (w *Workers) Sweep(ctx context.Context) ([]events.Envelope, error) {
+	var gone []events.Envelope
+	var errs []error
+	for _, p := range w.Providers {
+		list, err := p.List(ctx)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("workers: list %s: %w", p.Name(), err))
+			continue
+		}
+		for _, s := range list {
+			run, moment, err := w.Runs.Load(ctx, s.Run)
+			if err != nil && !errors.Is(err, state.ErrNoRun) {
+				errs = append(errs, err)
+				continue
+			}
+			if err == nil && (run.Holds(s.AttemptRef) || wanted(run, s, moment.Now)) {
+				continue
+			}
+			if err := p.Terminate(ctx, s.Placement.Worker, s.Fence); err != nil {
+				errs = append(errs, fmt.Errorf("workers: terminate %s: %w", s.Placement.Worker, err))
+				continue
+			}
+			gone = append(gone, Gone(s.AttemptRef, s.Placement, "orphan", events.Envelope{Time: moment.Now}))
+		}
+	}
+	return gone, errors.Join(errs...)
+}
+
+// sweepAfter leaves a worker the time to go by itself.
+const sweepAfter = time.Minute
+
+func wanted(run *pipeline.Run, s provider.Status, now time.Time) bool {
+	j := run.Job(s.Job)
+	if j == nil {
+		return false
+	}
+	for _, a := range j.Attempts {
+		if a.Number == s.Attempt && a.Fence == s.Fence {
+			return now.Sub(a.Ended) < sweepAfter
+		}
+	}
+	return false
+}
