@@ -65,8 +65,12 @@ func Decode[T Data](e Envelope) (Event[T], error) {
 	if want := data.EventType(); e.Type != want {
 		return Event[T]{}, fmt.Errorf("%w: type %q, want %q", ErrInvalid, e.Type, want)
 	}
-	if err := json.Unmarshal(e.Data, &data); err != nil {
+	payload := &data
+	if err := json.Unmarshal(e.Data, &payload); err != nil {
 		return Event[T]{}, fmt.Errorf("%w: decode %s %s: %w", ErrInvalid, e.Type, e.ID, err)
+	}
+	if payload == nil { // null is JSON, and no payload
+		return Event[T]{}, fmt.Errorf("%w: decode %s %s: no payload", ErrInvalid, e.Type, e.ID)
 	}
 	return Event[T]{Envelope: e, Data: data}, nil
 }
@@ -166,6 +170,9 @@ func (e *Envelope) UnmarshalJSON(b []byte) error {
 			return fmt.Errorf("%w: time: %w", ErrInvalid, err)
 		}
 		e.Time = e.Time.UTC()
+		if y := e.Time.Year(); y < 0 || y > 9999 { // its zone took it out of RFC 3339
+			return fmt.Errorf("%w: time: year %d", ErrInvalid, y)
+		}
 	}
 	if w.Sequence != "" {
 		if e.Sequence, err = strconv.ParseUint(w.Sequence, 10, 64); err != nil {

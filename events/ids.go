@@ -114,7 +114,7 @@ func (r JobRef) RunOf() RunID { return r.Run }
 // effects count.
 type AttemptRef struct {
 	JobRef
-	// Attempt counts from 1.
+	// Attempt counts from 1; 0 where the job ended before its first was asked for.
 	Attempt int `json:"attempt"`
 	// Fence is the attempt's fence, epoch.counter; empty before the job was scheduled.
 	Fence Fence `json:"fence,omitzero"`

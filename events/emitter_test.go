@@ -1,0 +1,79 @@
+package events_test
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/relevo-ci/relevo/events"
+)
+
+func emitter() events.Emitter {
+	return events.Emitter{
+		Function: "job-ended",
+		Cause:    events.Envelope{ID: "cause", Type: events.TypeJobEnded, Traceparent: "tp", Tracestate: "ts"},
+		Now:      time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC),
+		Version:  7,
+	}
+}
+
+func emitTwo(m *events.Emitter) {
+	ref := events.RunRef{Run: "R"}
+	m.Emit(events.RunStarted{RunRef: ref})
+	m.Emit(events.RunFailed{RunRef: ref, Verdict: events.Failed})
+}
+
+// A handler that runs twice emits the same events twice.
+func TestEmitterRepeats(t *testing.T) {
+	a, b := emitter(), emitter()
+	emitTwo(&a)
+	emitTwo(&b)
+	if len(a.Emitted()) != 2 || !reflect.DeepEqual(a.Emitted(), b.Emitted()) {
+		t.Errorf("%+v\n%+v", a.Emitted(), b.Emitted())
+	}
+	first := b.Emitted()
+	b.Reset()
+	if len(b.Emitted()) != 0 {
+		t.Errorf("after Reset there is %+v", b.Emitted())
+	}
+	emitTwo(&b)
+	if !reflect.DeepEqual(first, b.Emitted()) {
+		t.Errorf("after Reset it emits\n%+v\nbefore\n%+v", b.Emitted(), first)
+	}
+}
+
+func TestEmitterTells(t *testing.T) {
+	m := emitter()
+	emitTwo(&m)
+	for i, e := range m.Emitted() {
+		if e.Source != "/relevo/job-ended" || e.CauseID != "cause" || e.Traceparent != "tp" || e.Tracestate != "ts" || !e.Time.Equal(m.Now) {
+			t.Errorf("event %d: %+v", i, e)
+		}
+	}
+	first, second := m.Emitted()[0], m.Emitted()[1]
+	if first.ID == second.ID {
+		t.Error("two events of one decision have the same id")
+	}
+	later := emitter()
+	later.Version++
+	next := later.Emit(events.RunStarted{RunRef: events.RunRef{Run: "R"}})
+	if first.Sequence >= second.Sequence || second.Sequence >= next.Sequence {
+		t.Errorf("sequences %d, %d, then %d", first.Sequence, second.Sequence, next.Sequence)
+	}
+	other := emitter()
+	other.Function = "run-cancelled"
+	if other.Emit(events.RunStarted{}).ID == first.ID {
+		t.Error("two functions emit the same id for one cause")
+	}
+}
+
+// What a timer leads to is caused by the event that set it, and has ids of the
+// timer's own.
+func TestEmitterOfATimer(t *testing.T) {
+	timer := emitter()
+	timer.Cause = events.Envelope{ID: "timer", CauseID: "set it"}
+	e := timer.Emit(events.RunStarted{})
+	if e.CauseID != "set it" || e.ID != events.DeriveID("timer", "job-ended", "0") {
+		t.Errorf("%+v", e)
+	}
+}
