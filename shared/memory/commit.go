@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/relevo-ci/relevo/events"
 	"github.com/relevo-ci/relevo/shared/protocol"
 )
 
@@ -66,7 +65,7 @@ func (p *partition) repeated(first answer) protocol.Receipt {
 		r.Record = first.record.id()
 	}
 	if i, ok := p.find(first.record); ok {
-		r.Emitted = cloneEvents(p.ledger[i].emitted)
+		r.Emitted = protocol.Canonical(p.ledger[i].emitted)
 	}
 	return r
 }
@@ -113,7 +112,7 @@ func (p *partition) write(c protocol.Commit, struck []position, now int64) proto
 	var at position
 	if len(c.Absorbed)+len(c.Emitted) > 0 {
 		at = p.record(c, now)
-		r = protocol.Receipt{Record: at.id(), Emitted: normal(c.Emitted)}
+		r = protocol.Receipt{Record: at.id(), Emitted: protocol.Canonical(c.Emitted)}
 	}
 	if c.Inbox != "" {
 		p.inbox[c.Inbox] = answer{at: now, record: at}
@@ -132,26 +131,4 @@ func (p *partition) put(d protocol.Doc) {
 	}
 	d.Body = bytes.Clone(d.Body)
 	p.docs[kind][d.ID] = d
-}
-
-// normal copies events as their JSON form would carry them.
-func normal(list []events.Envelope) []events.Envelope {
-	list = cloneEvents(list)
-	for i, e := range list {
-		if !e.Time.IsZero() {
-			list[i].Time = e.Time.UTC().Truncate(time.Millisecond)
-		}
-	}
-	return list
-}
-
-func cloneEvents(list []events.Envelope) []events.Envelope {
-	if len(list) == 0 {
-		return nil
-	}
-	list = slices.Clone(list)
-	for i := range list {
-		list[i].Data = bytes.Clone(list[i].Data)
-	}
-	return list
 }

@@ -69,7 +69,7 @@ func (p *partition) record(c protocol.Commit, now int64) position {
 	} else {
 		p.last.n++
 	}
-	p.ledger = append(p.ledger, record{at: p.last, absorbed: normal(c.Absorbed), emitted: normal(c.Emitted)})
+	p.ledger = append(p.ledger, record{at: p.last, absorbed: protocol.Canonical(c.Absorbed), emitted: protocol.Canonical(c.Emitted)})
 	if len(c.Emitted) > 0 {
 		p.outbox = append(p.outbox, p.last)
 	}
@@ -84,7 +84,7 @@ func (p *partition) find(at position) (int, bool) {
 func (r record) public() protocol.Record {
 	return protocol.Record{
 		ID: r.at.id(), At: moment(r.at.ms),
-		Absorbed: cloneEvents(r.absorbed), Emitted: cloneEvents(r.emitted),
+		Absorbed: protocol.Canonical(r.absorbed), Emitted: protocol.Canonical(r.emitted),
 	}
 }
 

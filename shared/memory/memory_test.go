@@ -7,6 +7,7 @@ import (
 	"github.com/relevo-ci/relevo/events"
 	"github.com/relevo-ci/relevo/shared/memory"
 	"github.com/relevo-ci/relevo/shared/protocol"
+	"github.com/relevo-ci/relevo/shared/protocol/protocoltest"
 )
 
 func fixedClock() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
@@ -75,3 +76,18 @@ func TestSetEpoch(t *testing.T) {
 		t.Fatalf("epoch %d", m.Epoch)
 	}
 }
+
+func TestSuite(t *testing.T) {
+	protocoltest.Suite(t, func(*testing.T) protocoltest.Fixture {
+		c := &clock{now: fixedClock()}
+		return protocoltest.Fixture{
+			Store: memory.New(c.Now, "here"),
+			Pass:  func(_ *testing.T, d time.Duration) { c.now = c.now.Add(d) },
+		}
+	})
+}
+
+// clock stands still unless told otherwise.
+type clock struct{ now time.Time }
+
+func (c *clock) Now() time.Time { return c.now }

@@ -1,9 +1,12 @@
 package protocol
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
+	"time"
 	"unicode/utf8"
 
 	"github.com/relevo-ci/relevo/events"
@@ -58,4 +61,20 @@ func validEnvelope(e events.Envelope) error {
 		return fmt.Errorf("%w: event %q: data is not JSON", ErrInvalid, e.ID)
 	}
 	return nil
+}
+
+// Canonical copies events as a ledger keeps them: times in UTC, to the
+// millisecond. Data that is not compact JSON may come back compacted.
+func Canonical(list []events.Envelope) []events.Envelope {
+	if len(list) == 0 {
+		return nil
+	}
+	list = slices.Clone(list)
+	for i, e := range list {
+		list[i].Data = bytes.Clone(e.Data)
+		if !e.Time.IsZero() {
+			list[i].Time = e.Time.UTC().Truncate(time.Millisecond)
+		}
+	}
+	return list
 }
