@@ -106,6 +106,14 @@ var planted = map[string]struct {
 		func(defs map[string]any) { node(defs, "JobFailed", "attempt")["minimum"] = 5 },
 		[]string{jobFailed + ".data.attempt: minimum narrowed from 0 to 5"},
 	},
+	"a minimum where there was none": {
+		func(defs map[string]any) { node(defs, "MetricEmitted", "value")["minimum"] = 0 },
+		[]string{"dev.relevo.telemetry.metric.emitted.v1.data.value: minimum narrowed from nothing to 0"},
+	},
+	"a lower maximum": {
+		func(defs map[string]any) { node(defs, "Preference", "weight")["maximum"] = 9 },
+		[]string{"dev.relevo.pipeline.job.requested.v1.data.requirements.affinity.preferred[].weight: maximum narrowed from 100 to 9"},
+	},
 	"a maximum where there was none": {
 		func(defs map[string]any) { node(defs, "JobFailed", "attempt")["maximum"] = 5 },
 		[]string{jobFailed + ".data.attempt: maximum narrowed from nothing to 5"},

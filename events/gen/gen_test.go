@@ -88,6 +88,9 @@ func TestEnvelopeSchemaIsTheEnvelope(t *testing.T) {
 	if err := json.Unmarshal(raw, &attributes); err != nil {
 		t.Fatal(err)
 	}
+	if want := v.NumField() + 2; len(attributes) != want { // specversion and datacontenttype are no fields
+		t.Errorf("%d attributes of %d fields: %s", len(attributes), v.NumField(), raw)
+	}
 	schema := read(t).envelope()
 	for p := schema.Properties.Oldest(); p != nil; p = p.Next() {
 		if _, ok := attributes[p.Key]; !ok {
