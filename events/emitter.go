@@ -2,6 +2,7 @@ package events
 
 import (
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -18,7 +19,10 @@ type Emitter struct {
 	Cause Envelope
 	// Now is the store's time.
 	Now time.Time
-	// Version is the one that the aggregate's document will have.
+	// Owner is the subject whose events, and those below it, the decision's
+	// partition orders: they get a sequence. Others get none.
+	Owner string
+	// Version is the one that the owner's document will have.
 	Version uint64
 
 	made []Envelope
@@ -41,7 +45,9 @@ func (m *Emitter) Emit(data Data) Envelope {
 		panic(err)
 	}
 	e.Traceparent, e.Tracestate = m.Cause.Traceparent, m.Cause.Tracestate
-	e.Sequence = m.Version*sequencesPerVersion + uint64(len(m.made))
+	if m.Owner != "" && strings.HasPrefix(e.Subject+"/", m.Owner+"/") {
+		e.Sequence = m.Version*sequencesPerVersion + uint64(len(m.made))
+	}
 	m.made = append(m.made, e)
 	return e
 }

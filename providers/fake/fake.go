@@ -65,8 +65,12 @@ func (p *Provider) Create(_ context.Context, l execution.Launch) (provider.Statu
 		AttemptRef: l.AttemptRef, Handle: string(l.Worker) + "@" + l.Fence.String(), Running: true,
 		Placement: events.Placement{Pool: l.Pool, Assignment: l.Assignment, Worker: l.Worker, Provider: p.Name()},
 	}}
+	old := p.workers[l.Worker]
 	p.workers[l.Worker] = w
 	p.mu.Unlock()
+	if old != nil && p.Removed != nil { // of an older fence
+		p.Removed(old.launch)
+	}
 	if p.Launched != nil {
 		p.Launched(l)
 	}

@@ -34,7 +34,7 @@ func (s *Groups) Change(ctx context.Context, function string, cause events.Envel
 		if err := tooOld(cause, moment.Now); err != nil {
 			return Result{}, err
 		}
-		em := &events.Emitter{Function: function, Cause: cause, Now: moment.Now, Version: doc.Version + 1}
+		em := &events.Emitter{Function: function, Cause: cause, Now: moment.Now, Owner: groupDue(name), Version: doc.Version + 1}
 		if !decide(g, em) {
 			return Result{Emitted: em.Emitted()}, nil
 		}

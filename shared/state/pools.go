@@ -57,7 +57,7 @@ func (s *Pools) Change(ctx context.Context, function string, cause events.Envelo
 			return Result{}, err
 		}
 		k.pool.Begin()
-		em := &events.Emitter{Function: function, Cause: cause, Now: moment.Now, Version: k.versions[rootDoc] + 1}
+		em := &events.Emitter{Function: function, Cause: cause, Now: moment.Now, Owner: "pool/" + string(id) + "/", Version: k.versions[rootDoc] + 1}
 		err = decide(k.pool, em)
 		if err == nil {
 			err = k.pool.Err()

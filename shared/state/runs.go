@@ -68,7 +68,7 @@ func (s *Runs) Create(ctx context.Context, function string, req events.RunReques
 		if docs[0].Version > 0 {
 			return s.created(ctx, req.Run)
 		}
-		em := &events.Emitter{Function: function, Cause: cause, Now: moment.Now, Version: 1}
+		em := &events.Emitter{Function: function, Cause: cause, Now: moment.Now, Owner: req.Subject(), Version: 1}
 		run, err := pipeline.New(em, req, s.Policy)
 		if err != nil {
 			return Result{}, fn.Faultf(fn.Invalid, "%w", err)
@@ -120,7 +120,7 @@ func (s *Runs) change(ctx context.Context, function string, cause events.Envelop
 		if err := tooOld(cause, l.moment.Now); err != nil {
 			return Result{}, err
 		}
-		em := &events.Emitter{Function: function, Cause: cause, Now: l.moment.Now, Version: l.doc.Version + 1}
+		em := &events.Emitter{Function: function, Cause: cause, Now: l.moment.Now, Owner: events.RunRef{Run: id}.Subject(), Version: l.doc.Version + 1}
 		if err := decide(l.run, em, l.moment.Epoch); err != nil {
 			return Result{}, err
 		}

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/relevo-ci/relevo/events"
+	"github.com/relevo-ci/relevo/shared/domain/execution"
+	"github.com/relevo-ci/relevo/shared/provider"
+)
+
+// agent is a worker's agent: it says hello, writes its log, beats and ends,
+// and sends again what was not acknowledged.
+type agent struct {
+	w      *World
+	l      execution.Launch
+	nonce  string
+	alive  bool
+	hello  bool // acknowledged: its steps ran
+	ended  bool
+	log    []byte
+	acked  int64
+	lines  int
+	ending *execution.Ending
+	told   bool // the end was acknowledged
+}
+
+func (w *World) refuse(l execution.Launch) error {
+	if w.chance(w.faults.CreateFails) {
+		w.count("provider: worker not to be had")
+		return &provider.Failure{Reason: "no room"}
+	}
+	if w.chance(w.faults.CreateError) {
+		w.count("provider: API error")
+		return errInjected
+	}
+	return nil
+}
+
+// launched starts the agent of a worker that the provider made.
+func (w *World) launched(l execution.Launch) {
+	w.note("launch %s %s", l.Worker, l.Fence)
+	w.checks.launched(l)
+	w.start(l, "a")
+	if w.chance(w.faults.Twin) {
+		w.count("two workers with one fence")
+		w.checks.twins[l.Worker] = true
+		w.start(l, "b")
+	}
+	if w.chance(w.faults.WorkerLost) {
+		w.count("worker lost")
+		w.after(w.between(0, 40*time.Second), func() { w.kill(l) })
+	}
+}
+
+func (w *World) start(l execution.Launch, twin string) {
+	w.order++
+	a := &agent{w: w, l: l, alive: true, nonce: twin + strconv.FormatUint(w.order, 10)}
+	w.agents = append(w.agents, a)
+	w.after(w.between(10*time.Millisecond, 2*time.Second), a.sayHello)
+}
+
+// kill ends a worker from outside; its provider may or may not tell.
+func (w *World) kill(l execution.Launch) {
+	found := false
+	for _, a := range w.agents {
+		if a.l.Worker == l.Worker && a.l.Fence == l.Fence && a.alive {
+			a.alive, found = false, true
+		}
+	}
+	if !found {
+		return
+	}
+	w.provider.Exit(l.Worker, 137, "killed", false)
+	if w.chance(0.5) {
+		w.count("loss of a worker not told")
+		return
+	}
+	w.after(w.between(0, 3*time.Second), func() {
+		w.publish([]events.Envelope{terminated(l, "exited 137", w.now)})
+	})
+}
+
+func terminated(l execution.Launch, why string, at time.Time) events.Envelope {
+	place := events.Placement{Pool: l.Pool, Assignment: l.Assignment, Worker: l.Worker, Provider: "fake"}
+	e, err := events.New(events.DeriveID("watch", string(l.Worker), l.Fence.String()), "/relevo/provider", "", at,
+		events.WorkerTerminated{For: l.AttemptRef, Placement: place, Reason: why})
+	if err != nil {
+		panic(err)
+	}
+	return e
+}
+
+// removed stops the agents of a worker that the provider removed.
+func (w *World) removed(l execution.Launch) {
+	w.note("remove %s %s", l.Worker, l.Fence)
+	for _, a := range w.agents {
+		if a.l.Worker == l.Worker && a.l.Fence == l.Fence {
+			a.alive = false
+		}
+	}
+}
+
+// stall makes an agent silent for longer than its lease, now and then.
+func (a *agent) stall() time.Duration {
+	if a.w.chance(a.w.faults.Stall) {
+		a.w.count("worker silent past its lease, then late")
+		return a.w.between(31*time.Second, 4*time.Minute)
+	}
+	return 0
+}
+
+func (a *agent) send(kind string) (execution.Reply, bool) {
+	r := execution.Report{AttemptRef: a.l.AttemptRef, Worker: a.l.Worker, Nonce: a.nonce, Kind: kind, End: a.ending}
+	if a.acked < int64(len(a.log)) {
+		r.Logs = []execution.Chunk{{Offset: a.acked, Data: a.log[a.acked:]}}
+	}
+	reply, err := a.w.report(r)
+	if err != nil {
+		return reply, false
+	}
+	if reply.Gone != "" || reply.Cancel != "" {
+		a.stop()
+		return reply, false
+	}
+	a.acked = max(a.acked, reply.Acknowledged)
+	return reply, true
+}
+
+// stop is what an agent does that is told to go: it exits.
+func (a *agent) stop() {
+	a.alive = false
+	a.w.provider.Exit(a.l.Worker, 0, "told to go", false)
+}
+
+func (a *agent) sayHello() {
+	if !a.alive {
+		return
+	}
+	if _, ok := a.send(execution.Hello); !ok {
+		if a.alive {
+			a.w.after(a.w.between(500*time.Millisecond, 2*time.Second), a.sayHello)
+		}
+		return
+	}
+	a.hello = true
+	a.w.checks.ran(a)
+	a.w.after(a.stall()+a.w.between(100*time.Millisecond, 3*time.Second), a.work)
+}
+
+// work is one beat of the job: some log, and at the last line the end.
+func (a *agent) work() {
+	if !a.alive {
+		return
+	}
+	if a.lines < 3 && a.ending == nil {
+		a.lines++
+		a.log = append(a.log, a.line(a.lines)...)
+	}
+	if a.lines == 3 && a.ending == nil {
+		a.ending = a.verdict()
+	}
+	kind := execution.Beat
+	if a.ending != nil {
+		kind = execution.End
+	}
+	reply, ok := a.send(kind)
+	if ok && a.ending != nil && reply.Acknowledged >= a.ending.LogBytes {
+		a.told, a.alive = true, false
+		a.w.provider.Exit(a.l.Worker, 0, "done", false)
+		return
+	}
+	if a.alive {
+		a.w.after(a.stall()+a.w.between(100*time.Millisecond, 10*time.Second), a.work)
+	}
+}
+
+func (a *agent) line(n int) string {
+	return fmt.Sprintf("%s %d %s line %d\n", a.l.Job.Key, a.l.Attempt, a.l.Fence, n)
+}
+
+func (a *agent) verdict() *execution.Ending {
+	e := &execution.Ending{
+		Verdict: events.Succeeded, LogBytes: int64(len(a.log)), Outputs: map[string]string{"who": a.l.Fence.String()},
+		Steps: []events.StepResult{{ID: "0", Name: "run", Conclusion: "success", Outcome: "success"}},
+	}
+	if a.w.chance(a.w.faults.UserFails) {
+		e.Verdict, e.Reason = events.Failed, "exit 1"
+		a.w.count("user's step failed")
+	}
+	return e
+}

@@ -1,0 +1,34 @@
+package main
+
+import "math/rand/v2"
+
+// Faults are probabilities, drawn anew for each seed so that some seeds are
+// quiet in one respect and stormy in another.
+type Faults struct {
+	Lose, Duplicate, Reorder, Delay, Drop float64 // of an event or delivery
+	Crash, CrashInside                    float64 // of a handler's process
+	ReplyLost, CommitReplyLost, StoreDown float64
+	CreateFails, CreateError              float64
+	WorkerLost, Twin, Stall, UserFails    float64
+	Cancel, Restart                       float64 // of a run, of the world
+	Verbose                               bool
+}
+
+// Draw makes the faults of a seed.
+func Draw(seed uint64) Faults {
+	r := rand.New(rand.NewPCG(seed, 0xfa017))
+	some := func(most float64) float64 {
+		if r.IntN(3) == 0 {
+			return 0
+		}
+		return most * r.Float64()
+	}
+	return Faults{
+		Lose: some(0.3), Duplicate: some(0.4), Reorder: some(0.4), Delay: some(0.1), Drop: some(0.2),
+		Crash: some(0.1), CrashInside: some(0.05),
+		ReplyLost: some(0.2), CommitReplyLost: some(0.1), StoreDown: some(0.05),
+		CreateFails: some(0.15), CreateError: some(0.15),
+		WorkerLost: some(0.3), Twin: some(0.2), Stall: some(0.1), UserFails: some(0.4),
+		Cancel: some(0.6), Restart: some(0.5),
+	}
+}
