@@ -45,7 +45,7 @@ func (m *Emitter) Emit(data Data) Envelope {
 		panic(err)
 	}
 	e.Traceparent, e.Tracestate = m.Cause.Traceparent, m.Cause.Tracestate
-	if m.Owner != "" && strings.HasPrefix(e.Subject+"/", m.Owner+"/") {
+	if m.Owner != "" && strings.HasPrefix(e.Subject+"/", strings.TrimSuffix(m.Owner, "/")+"/") {
 		e.Sequence = m.Version*sequencesPerVersion + uint64(len(m.made))
 	}
 	m.made = append(m.made, e)

@@ -13,6 +13,7 @@ func emitter() events.Emitter {
 		Function: "job-ended",
 		Cause:    events.Envelope{ID: "cause", Type: events.TypeJobEnded, Traceparent: "tp", Tracestate: "ts"},
 		Now:      time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC),
+		Owner:    "run/R",
 		Version:  7,
 	}
 }
@@ -75,5 +76,36 @@ func TestEmitterOfATimer(t *testing.T) {
 	e := timer.Emit(events.RunStarted{})
 	if e.CauseID != "set it" || e.ID != events.DeriveID("timer", "job-ended", "0") {
 		t.Errorf("%+v", e)
+	}
+}
+
+// Only what the decision's partition orders has a sequence.
+func TestEmitterOrdersItsOwn(t *testing.T) {
+	m := emitter()
+	m.Owner = "run/R"
+	for subject, c := range map[string]struct {
+		data    events.Data
+		ordered bool
+	}{
+		"run/R":        {events.RunStarted{RunRef: events.RunRef{Run: "R"}}, true},
+		"run/R/job/j":  {events.JobSkipped{JobRef: events.JobRef{Run: "R", Job: "j"}}, true},
+		"run/R2":       {events.RunStarted{RunRef: events.RunRef{Run: "R2"}}, false},
+		"run/R2/job/j": {events.JobSkipped{JobRef: events.JobRef{Run: "R2", Job: "j"}}, false},
+		"group/g":      {events.ConcurrencyReleased{GroupRef: events.GroupRef{Group: "g", Run: "R"}}, false},
+	} {
+		e := m.Emit(c.data)
+		if e.Subject != subject || (e.Sequence > 0) != c.ordered {
+			t.Errorf("%s: sequence %d of %s, ordered %t", subject, e.Sequence, e.Subject, c.ordered)
+		}
+	}
+	m.Owner = "pool/linux/"
+	for pool, ordered := range map[events.PoolID]bool{"linux": true, "linux-arm": false} {
+		if e := m.Emit(events.CapacityUpdated{Pool: pool, Node: "n1"}); (e.Sequence > 0) != ordered {
+			t.Errorf("%s: sequence %d, ordered %t", e.Subject, e.Sequence, ordered)
+		}
+	}
+	m.Owner = ""
+	if e := m.Emit(events.RunStarted{RunRef: events.RunRef{Run: "R"}}); e.Sequence != 0 {
+		t.Errorf("without an owner the sequence is %d", e.Sequence)
 	}
 }

@@ -64,6 +64,7 @@ func ExampleEmitter() {
 	m := events.Emitter{
 		Function: "run-requested",
 		Cause:    events.Envelope{ID: "cause", Type: events.TypeRunRequested},
+		Owner:    "run/R",
 		Version:  2,
 	}
 	m.Emit(events.RunStarted{RunRef: events.RunRef{Run: "R"}})
