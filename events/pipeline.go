@@ -88,8 +88,8 @@ type JobRequested struct {
 	Attempt int `json:"attempt"`
 	// Name is shown to people.
 	Name string `json:"name"`
-	// Pool is where the job queues.
-	Pool PoolID `json:"pool"`
+	// Pool is where the job queues; absent: its labels say.
+	Pool PoolID `json:"pool,omitempty"`
 	// Requirements say which nodes may run it.
 	Requirements Requirements `json:"requirements"`
 	// Priority orders the queue, higher first; 0 by default, -100 to 100.

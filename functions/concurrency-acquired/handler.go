@@ -47,9 +47,7 @@ func job(ctx context.Context, runs *state.Runs, pools scheduling.Pools, e events
 	if j.State != pipeline.Pending || !j.NotBefore.IsZero() {
 		return nil, nil
 	}
-	em := fn.Emitter(name, e.Envelope)
-	em.Emit(pools.Offer(j.Request))
-	return em.Emitted(), nil
+	return []events.Envelope{pools.OfferEvent(name, e.Envelope, j.Request)}, nil
 }
 
 func released(e events.Event[events.ConcurrencyAcquired]) []events.Envelope {

@@ -19,9 +19,7 @@ func New(groups *state.Groups, pools scheduling.Pools) fn.Function {
 	return fn.On(name, events.Pipeline, "offers a job to the pool that its labels name",
 		func(ctx context.Context, e events.Event[events.JobRequested]) ([]events.Envelope, error) {
 			if e.Data.Group == "" {
-				em := fn.Emitter(name, e.Envelope)
-				em.Emit(pools.Offer(e.Data))
-				return em.Emitted(), nil
+				return []events.Envelope{pools.OfferEvent(name, e.Envelope, e.Data)}, nil
 			}
 			ref := events.GroupRef{Group: e.Data.Group, Run: e.Data.Run, Job: e.Data.Job, Attempt: e.Data.Attempt}
 			res, err := groups.Change(ctx, name, e.Envelope, ref.Group, func(g *pipeline.Group, em *events.Emitter) bool {

@@ -30,6 +30,16 @@ func (p Pools) For(labels []string) events.PoolID {
 	return p.Default
 }
 
+// OfferEvent is the offer.created event of a job's attempt. Its id depends on
+// the offer alone: whichever way a job comes to be offered again, its pool
+// knows that it took the offer once.
+func (p Pools) OfferEvent(function string, cause events.Envelope, r events.JobRequested) events.Envelope {
+	em := &events.Emitter{Function: function, Cause: cause, Now: cause.Time}
+	e := em.Emit(p.Offer(r))
+	e.ID = events.DeriveID("offer.created", string(events.OfferFor(r.JobRef, r.Attempt)))
+	return e
+}
+
 // Offer makes the offer of a job's attempt.
 func (p Pools) Offer(r events.JobRequested) events.OfferCreated {
 	pool := r.Pool
