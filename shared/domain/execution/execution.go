@@ -79,7 +79,13 @@ type StepEvent struct {
 	At     time.Time          `json:"at"`
 	Offset int64              `json:"offset"` // of the log when it began, or ended
 	Result *events.StepResult `json:"result,omitempty"`
+	// Summary is the Markdown that an ended step wrote for people; masked, at
+	// most SummaryMax bytes.
+	Summary string `json:"summary,omitempty"`
 }
+
+// SummaryMax bounds the summary of a step, in bytes.
+const SummaryMax = 64 << 10
 
 // Ending is how the attempt went.
 type Ending struct {
@@ -93,10 +99,22 @@ type Ending struct {
 // Reply answers a report.
 type Reply struct {
 	// Acknowledged is the offset up to which the log is kept: send on from here.
+	// The agent looks at it when it sent logs, or when it is higher than before.
+	// An End is heard once the answer to it acknowledges all of its LogBytes;
+	// until then the agent sends it again.
 	Acknowledged int64 `json:"acknowledged"`
 	// Cancel tells the agent to end its steps (with grace) and to report.
 	Cancel string `json:"cancel,omitempty"`
 	// Gone tells the agent that its fence is stale: nothing that it does counts
 	// any more, it is to kill its steps and exit.
 	Gone string `json:"gone,omitempty"`
+}
+
+// SecretsRequest asks for the job's secrets, POST /worker/secrets, after the
+// hello was answered. The answer is a JSON object of values by name; 410 where
+// the attempt is gone or another nonce was first.
+type SecretsRequest struct {
+	events.AttemptRef
+	Worker events.WorkerID `json:"worker"`
+	Nonce  string          `json:"nonce"`
 }
