@@ -1,0 +1,28 @@
+package redis
+
+import (
+	_ "embed" // the scripts
+
+	goredis "github.com/redis/go-redis/v9"
+)
+
+// The scripts, one a verb. Each touches the keys of one partition alone; its
+// head says what it takes and gives.
+var (
+	//go:embed scripts/commit.lua
+	commitLua string
+	//go:embed scripts/load.lua
+	loadLua string
+	//go:embed scripts/outbox.lua
+	outboxLua string
+	//go:embed scripts/prune.lua
+	pruneLua string
+	//go:embed scripts/join.lua
+	joinLua string
+
+	commitScript = goredis.NewScript(commitLua)
+	loadScript   = goredis.NewScript(loadLua)
+	outboxScript = goredis.NewScript(outboxLua)
+	pruneScript  = goredis.NewScript(pruneLua)
+	joinScript   = goredis.NewScript(joinLua)
+)

@@ -1,0 +1,110 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	goredis "github.com/redis/go-redis/v9"
+)
+
+// A session is our part in one life of the server, from its start or promotion
+// to its end. Its connections all lead into that life: each is asked before its
+// first use, and refused if it leads into another. So whatever was decided in
+// the epoch of this session is never written into a later one.
+type session struct {
+	client   *goredis.Client
+	proposal string
+	known    sync.Map // of partitions that this life's registry holds
+
+	mu           sync.Mutex
+	joined       bool
+	life         life
+	epoch        uint32
+	installation string
+}
+
+// life names one life of a server.
+type life struct{ run, replication string }
+
+// errAnotherLife refuses a connection before anything was sent on it.
+var errAnotherLife = errors.New("redis: the server was restarted or replaced")
+
+func newSession(o *goredis.Options, proposal string) *session {
+	s := &session{proposal: proposal}
+	own := *o
+	own.OnConnect = s.greet
+	s.client = goredis.NewClient(&own)
+	return s
+}
+
+// ready makes sure that the session has joined, so that its epoch is known.
+func (s *session) ready(ctx context.Context) error {
+	s.mu.Lock()
+	joined := s.joined
+	s.mu.Unlock()
+	if joined {
+		return nil
+	}
+	return s.client.Ping(ctx).Err()
+}
+
+// greet is called with each new connection before its first use.
+func (s *session) greet(ctx context.Context, conn *goredis.Conn) error {
+	found, err := lifeOf(ctx, conn)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.joined {
+		return s.join(ctx, conn, found)
+	}
+	if found != s.life {
+		return errAnotherLife
+	}
+	return nil
+}
+
+func (s *session) join(ctx context.Context, conn *goredis.Conn, found life) error {
+	reply, err := joinScript.Run(ctx, conn, []string{storeKey}, found.run, found.replication, s.proposal).StringSlice()
+	if err != nil {
+		return err
+	}
+	if len(reply) != 2 {
+		return fmt.Errorf("redis: join: answer %q", reply)
+	}
+	if _, err := fmt.Sscan(reply[1], &s.epoch); err != nil {
+		return fmt.Errorf("redis: join: epoch %q: %w", reply[1], err)
+	}
+	s.installation, s.life, s.joined = reply[0], found, true
+	return nil
+}
+
+// lifeOf asks which life a connection leads into. An embedded Redis knows no
+// such thing: it dies with its process, and so does all that is in it.
+func lifeOf(ctx context.Context, conn *goredis.Conn) (life, error) {
+	pipe := conn.Pipeline()
+	server, replication := pipe.Info(ctx, "server"), pipe.Info(ctx, "replication")
+	if _, err := pipe.Exec(ctx); err != nil {
+		if strings.HasSuffix(err.Error(), "is not supported") {
+			return life{}, nil
+		}
+		return life{}, err
+	}
+	return life{
+		run:         infoField(server.Val(), "run_id"),
+		replication: infoField(replication.Val(), "master_replid"),
+	}, nil
+}
+
+func infoField(info, name string) string {
+	for line := range strings.SplitSeq(info, "\n") {
+		if value, ok := strings.CutPrefix(line, name+":"); ok {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
