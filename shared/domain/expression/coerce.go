@@ -123,8 +123,8 @@ func fold(s string) string {
 }
 
 // equal is ==: values of different types are compared as numbers, texts
-// without case. A list or an object equals itself alone; of empty lists there
-// is no telling, they are all one.
+// without case. A list or an object equals itself alone, and what a filter gives
+// is always a new list; of other empty lists there is no telling, they are one.
 func equal(a, b any) bool {
 	switch a := a.(type) {
 	case nil:

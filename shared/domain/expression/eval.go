@@ -104,7 +104,6 @@ func (r *run) comparison(n *Node, depth int) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, b = plain(a), plain(b)
 	if err := r.spend(textLen(a) + textLen(b)); err != nil {
 		return nil, err
 	}

@@ -46,17 +46,19 @@ func Function(name string) (Signature, bool) {
 
 // Accepts says what is wrong with a number of arguments; empty: nothing.
 func (s Signature) Accepts(args int) (problem string) {
-	takes := fmt.Sprintf("%d to %d", s.Min, s.Max)
+	if args >= s.Min && args <= s.Max && !(s.Odd && args%2 == 0) {
+		return ""
+	}
+	takes := fmt.Sprintf("%d to %d arguments", s.Min, s.Max)
 	switch {
 	case s.Odd:
-		takes = "an odd number of"
+		takes = fmt.Sprintf("an odd number of arguments, at least %d", s.Min)
+	case s.Max == 1:
+		takes = "1 argument"
 	case s.Min == s.Max:
-		takes = fmt.Sprint(s.Min)
+		takes = fmt.Sprintf("%d arguments", s.Min)
 	}
-	if args < s.Min || args > s.Max || s.Odd && args%2 == 0 {
-		return fmt.Sprintf("%s takes %s arguments, not %d", s.Name, takes, args)
-	}
-	return ""
+	return fmt.Sprintf("%s takes %s, not %d", s.Name, takes, args)
 }
 
 func (r *run) call(n *Node, depth int) (any, error) {

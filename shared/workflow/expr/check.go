@@ -93,7 +93,7 @@ func hint(name string, known []string) string {
 	if nearest == "" {
 		return ""
 	}
-	return fmt.Sprintf("; did you mean %q?", nearest)
+	return fmt.Sprintf(" (did you mean %q?)", nearest)
 }
 
 // distance counts the letters to put in, leave out or replace (Levenshtein).

@@ -26,7 +26,7 @@ func lex(src string) ([]*actionlint.Token, *fault) {
 		if err.Offset >= len(src) { // the end was taken into a string
 			return nil, &fault{strings.LastIndexByte(src, '\''), "the string is not closed: ' is missing"}
 		}
-		return nil, &fault{err.Offset, err.Message}
+		return nil, &fault{err.Offset, readable(err.Message)}
 	}
 	if end := tokens[len(tokens)-1]; end.Offset < len(src) {
 		return nil, &fault{end.Offset, "}} within an expression"}
@@ -54,11 +54,20 @@ func lexEmbedded(src string) (tokens []*actionlint.Token, end int, _ *fault) {
 	}
 	switch {
 	case err.Offset < len(text):
-		return nil, end, &fault{err.Offset, err.Message}
+		return nil, end, &fault{err.Offset, readable(err.Message)}
 	case len(text) < len(src):
 		return nil, end, &fault{0, tooLong}
 	}
 	return nil, end, &fault{0, "the expression is not closed: }} is missing, or the ' of a string"}
+}
+
+// readable leaves out the list of every character that an expression may have.
+func readable(message string) string {
+	before, list, ok := strings.Cut(message, ", expecting 'a'..'z'")
+	if _, note, more := strings.Cut(list, ". do you mean "); ok && more {
+		return before + "; do you mean " + note
+	}
+	return before
 }
 
 var tooLong = fmt.Sprintf("the expression is longer than %d bytes", MaxSource)

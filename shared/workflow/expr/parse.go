@@ -55,7 +55,8 @@ var binaryOps = map[actionlint.TokenKind]struct {
 }
 
 // binary parses operands and the operators between them that have at least
-// the rank. Depth counts what nests in the source; it bounds the recursion.
+// the rank. Depth counts what nests in the source; it bounds the recursion, for
+// between two levels of it the rank can only rise four times.
 func (p *parser) binary(rank, depth int) (*expression.Node, *fault) {
 	if depth > expression.MaxDepth {
 		return nil, tooDeep(p.peek())
@@ -68,7 +69,7 @@ func (p *parser) binary(rank, depth int) (*expression.Node, *fault) {
 		}
 		p.next++
 		var right *expression.Node
-		if right, f = p.binary(o.rank+1, depth+1); f != nil {
+		if right, f = p.binary(o.rank+1, depth); f != nil {
 			break
 		}
 		if left.Op == o.op && o.rank <= 2 { // a || b || c: one node, so that long rows stay flat
@@ -93,10 +94,11 @@ func (p *parser) not(depth int) (*expression.Node, *fault) {
 }
 
 // postfix parses a value and what is taken of it. As on GitHub, nothing can be
-// taken of a literal.
+// taken of a literal, unless it stands in parentheses.
 func (p *parser) postfix(depth int) (*expression.Node, *fault) {
+	start := p.peek().Kind
 	n, f := p.primary(depth)
-	if f != nil || n.Op == expression.Lit {
+	if f != nil || n.Op == expression.Lit && start != actionlint.TokenKindLeftParen {
 		return n, f
 	}
 	for f == nil {
