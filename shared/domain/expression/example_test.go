@@ -22,7 +22,7 @@ func Example() {
 		return
 	}
 	env := &expression.Env{
-		Contexts: map[string]any{"matrix": map[string]any{"os": "linux"}},
+		Contexts: map[string]any{"matrix": expression.Strings(map[string]string{"os": "linux"})},
 		Status:   expression.Success,
 	}
 	runs, _ := expression.Condition(step.If, env)

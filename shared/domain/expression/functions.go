@@ -46,7 +46,7 @@ func Function(name string) (Signature, bool) {
 
 // Accepts says what is wrong with a number of arguments; empty: nothing.
 func (s Signature) Accepts(args int) (problem string) {
-	if args >= s.Min && args <= s.Max && !(s.Odd && args%2 == 0) {
+	if args >= s.Min && args <= s.Max && (!s.Odd || args%2 == 1) {
 		return ""
 	}
 	takes := fmt.Sprintf("%d to %d arguments", s.Min, s.Max)

@@ -36,12 +36,16 @@ func documentedEnv(t *testing.T) *expression.Env {
 	return env
 }
 
-// TestDocumentation follows the examples and rules of GitHub's page "Evaluate
+// An example is an expression and its value as JSON; empty: it does not compile.
+type example struct{ src, want string }
+
+// documentation has the examples and rules of GitHub's page "Evaluate
 // expressions in workflows and actions", in its order.
-func TestDocumentation(t *testing.T) {
-	env := documentedEnv(t)
-	for _, c := range []struct{ src, want string }{ // want is JSON
-		// Literals.
+var documentation = []struct {
+	chapter  string
+	examples []example
+}{
+	{"literals", []example{
 		{"null", `null`},
 		{"false", `false`},
 		{"711", `711`},
@@ -53,8 +57,9 @@ func TestDocumentation(t *testing.T) {
 		{"'It''s open source!'", `"It's open source!"`},
 		{"''", `""`},
 		{"''''", `"'"`},
-
-		// Operators, from the tightest to the loosest.
+	}},
+	{"operators", []example{
+		// From the tightest to the loosest.
 		{"!true == false", `true`},
 		{"!(true == true)", `false`},
 		{"!!'x'", `true`},
@@ -75,8 +80,8 @@ func TestDocumentation(t *testing.T) {
 		{"fromJSON('[7,8]')[1]", `8`},
 		{"github.nothing.at.all", `null`},
 		{"github.event.issue.labels[7].name", `null`},
-
-		// Loose equality.
+	}},
+	{"loose equality", []example{
 		{"null == 0", `true`},
 		{"true == 1", `true`},
 		{"false == 0", `true`},
@@ -90,8 +95,8 @@ func TestDocumentation(t *testing.T) {
 		{"fromJSON('{}') == fromJSON('{}')", `false`},
 		{"'MONA' == github.actor", `true`},
 		{"fromJSON('NaN' && '1') > 'b'", `false`},
-
-		// Functions.
+	}},
+	{"functions", []example{
 		{"contains('Hello world', 'llo')", `true`},
 		{"contains('Hello world', 'LLO')", `true`},
 		{"contains(github.event.issue.labels.*.name, 'bug')", `true`},
@@ -120,8 +125,8 @@ func TestDocumentation(t *testing.T) {
 		{"hashFiles('**/package-lock.json')", `"5f3a"`},
 		{"case(github.ref == 'refs/heads/main', 'production', github.ref == 'refs/heads/staging', 'staging', 'development')", `"production"`},
 		{"case(env.deploy == 'x', 1, 2)", `2`},
-
-		// Object filters.
+	}},
+	{"object filters", []example{
 		{"fruits.*.name", `["apple", "orange", "pear"]`},
 		{"fruits[*].name", `["apple", "orange", "pear"]`},
 		{"vegetables.*.ediblePortions", `[["hearts", "stems"], ["roots", "stems", "leaves"], ["roots", "stalks"]]`},
@@ -130,25 +135,32 @@ func TestDocumentation(t *testing.T) {
 		{"fruits.*.none == fruits.*.none", `false`},
 		{"fruits.*.name == fruits.*.name", `false`},
 		{"fruits == fruits", `true`},
-	} {
-		n, fault := expr.Compile(c.src)
-		if c.want == "" {
-			if fault == nil {
-				t.Errorf("%s compiles", c.src)
-			}
-			continue
+	}},
+}
+
+func TestDocumentation(t *testing.T) {
+	env := documentedEnv(t)
+	for _, chapter := range documentation {
+		for _, c := range chapter.examples {
+			t.Run(chapter.chapter, func(t *testing.T) { c.test(t, env) })
 		}
-		if fault != nil {
-			t.Errorf("%s: %v", c.src, fault)
-			continue
-		}
-		var want any
-		if err := json.Unmarshal([]byte(c.want), &want); err != nil {
-			t.Fatal(c.want, err)
-		}
-		if got, err := expression.Eval(n, env); err != nil || !reflect.DeepEqual(got, want) {
-			t.Errorf("%s = %#v, %v; want %s", c.src, got, err, c.want)
-		}
+	}
+}
+
+func (c example) test(t *testing.T, env *expression.Env) {
+	n, fault := expr.Compile(c.src)
+	if (fault == nil) != (c.want != "") {
+		t.Fatalf("%s: %v", c.src, fault)
+	}
+	if fault != nil {
+		return
+	}
+	var want any
+	if err := json.Unmarshal([]byte(c.want), &want); err != nil {
+		t.Fatal(c.want, err)
+	}
+	if got, err := expression.Eval(n, env); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%s = %#v, %v; want %s", c.src, got, err, c.want)
 	}
 }
 
