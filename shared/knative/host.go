@@ -1,0 +1,218 @@
+// Package knative hosts functions behind HTTP, as Knative calls them: a
+// CloudEvent comes in as a POST, binary or structured, and what the function
+// emits goes back as the reply or to K_SINK.
+//
+// Answers on the event path keep to what a Knative broker makes of them: it
+// tries again after 5xx, 404, 408, 409 and 429, and takes a body that is no
+// CloudEvent for a failure. So what must not be tried again is 400, 405, 413,
+// 415 or 422, what may pass is 503, and success is a CloudEvent or an empty 202.
+package knative
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"slices"
+
+	"github.com/cloudevents/sdk-go/v2/binding"
+	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
+
+	"github.com/relevo-ci/relevo/events"
+	"github.com/relevo-ci/relevo/shared/fn"
+)
+
+// Options of a Host; the zero value means the defaults.
+type Options struct {
+	// Limit is the most bytes of a request to an event function: 1 MiB.
+	Limit int64
+	// Sink is where emitted events go (K_SINK). Empty: a single one is the reply,
+	// and several are an error.
+	Sink string
+	// Sender sends them: one without overrides.
+	Sender *Sender
+	// Ready tells whether events can be handled now; nil: always.
+	Ready func(context.Context) error
+	// Routes are the patterns (of http.ServeMux, without a method) of the HTTP
+	// functions by name. By default an HTTP function that is alone has "/", and
+	// one among others "/<name>/".
+	Routes map[string][]string
+	// Log hears of panics: slog.Default.
+	Log *slog.Logger
+}
+
+// Host serves functions. It is an http.Handler:
+//
+//	POST /            an event, for every function here that takes its type
+//	POST /<function>  an event, for that function
+//	GET  /healthz     200 when ready, else 503
+//
+// and the routes of the HTTP functions.
+type Host struct {
+	opts   Options
+	events []fn.Function
+	mux    *http.ServeMux
+}
+
+// Handler makes the host of functions.
+func Handler(functions []fn.Function, opts Options) *Host {
+	opts.Limit = cmp.Or(opts.Limit, 1<<20)
+	if opts.Sender == nil {
+		opts.Sender = &Sender{}
+	}
+	if opts.Log == nil {
+		opts.Log = slog.Default()
+	}
+	h := &Host{opts: opts, mux: http.NewServeMux()}
+	h.mux.HandleFunc("GET /healthz", h.health)
+	taken := map[string]bool{}
+	for _, f := range functions {
+		if f.Handle != nil {
+			h.events = append(h.events, f)
+			h.mux.Handle("POST /"+f.Name, h.only(f))
+			continue
+		}
+		for _, pattern := range h.routes(f, len(functions) == 1) {
+			taken[pattern] = true
+			h.mux.Handle(pattern, h.recovered(f))
+		}
+	}
+	if len(h.events) > 0 {
+		h.mux.HandleFunc("POST /{$}", h.receive)
+	}
+	if !taken["/"] {
+		h.mux.HandleFunc("/", h.nowhere)
+	}
+	return h
+}
+
+func (h *Host) routes(f fn.Function, alone bool) []string {
+	switch routes := h.opts.Routes[f.Name]; {
+	case len(routes) > 0:
+		return routes
+	case alone:
+		return []string{"/"}
+	}
+	return []string{"/" + f.Name + "/"}
+}
+
+// ServeHTTP answers a request.
+func (h *Host) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.mux.ServeHTTP(w, r) }
+
+func (h *Host) health(w http.ResponseWriter, r *http.Request) {
+	if h.opts.Ready != nil {
+		if err := h.opts.Ready(r.Context()); err != nil {
+			writeProblem(w, http.StatusServiceUnavailable, err)
+			return
+		}
+	}
+	w.WriteHeader(http.StatusOK)
+}
+
+// nowhere answers what nothing else does. An event never gets a 404, which
+// would bring it back.
+func (h *Host) nowhere(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.Method == http.MethodPost:
+		writeProblem(w, http.StatusUnprocessableEntity, fmt.Errorf("knative: no function at %s", r.URL.Path))
+	case r.URL.Path == "/" && len(h.events) > 0:
+		w.Header().Set("Allow", http.MethodPost)
+		writeProblem(w, http.StatusMethodNotAllowed, fmt.Errorf("knative: %s /: events come by POST", r.Method))
+	default:
+		writeProblem(w, http.StatusNotFound, fmt.Errorf("knative: nothing at %s", r.URL.Path))
+	}
+}
+
+func (h *Host) receive(w http.ResponseWriter, r *http.Request) { h.answer(w, r, h.Deliver) }
+
+// only delivers to one function, whatever the event's type.
+func (h *Host) only(f fn.Function) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.answer(w, r, func(ctx context.Context, e events.Envelope) (*events.Envelope, error) {
+			return h.deliver(ctx, []fn.Function{f}, e)
+		})
+	})
+}
+
+func (h *Host) answer(w http.ResponseWriter, r *http.Request, deliver func(context.Context, events.Envelope) (*events.Envelope, error)) {
+	e, err := decode(w, r, h.opts.Limit)
+	if err != nil {
+		writeProblem(w, decodeStatus(err), err)
+		return
+	}
+	reply, err := deliver(r.Context(), e)
+	if err != nil {
+		writeProblem(w, Status(err), err)
+		return
+	}
+	if reply == nil {
+		w.WriteHeader(http.StatusAccepted)
+		return
+	}
+	made, err := ToEvent(Escape(*reply))
+	if err != nil {
+		writeProblem(w, http.StatusUnprocessableEntity, err)
+		return
+	}
+	if err := cehttp.WriteResponseWriter(r.Context(), binding.ToMessage(&made), http.StatusOK, w); err != nil {
+		// The caller is gone and will try again.
+		h.opts.Log.Debug("knative: write reply", "event", e.ID, "error", err)
+	}
+}
+
+// Deliver runs the functions that take e: the only one here whatever e's type,
+// else each that takes its type. What they emit goes to the sink, or is the
+// reply. When one of several fails, the delivery fails: all of them see it
+// again.
+func (h *Host) Deliver(ctx context.Context, e events.Envelope) (*events.Envelope, error) {
+	takers := h.events
+	if len(takers) != 1 {
+		takers = slices.DeleteFunc(slices.Clone(takers), func(f fn.Function) bool {
+			return f.On != e.Type && f.On != fn.Everything
+		})
+	}
+	if len(takers) == 0 {
+		return nil, fn.Faultf(fn.Invalid, "knative: no function here takes %s", e.Type)
+	}
+	return h.deliver(ctx, takers, e)
+}
+
+func (h *Host) deliver(ctx context.Context, takers []fn.Function, e events.Envelope) (*events.Envelope, error) {
+	var emitted []events.Envelope
+	for _, f := range takers {
+		out, err := h.call(ctx, f, e)
+		if err != nil {
+			return nil, err
+		}
+		emitted = append(emitted, out...)
+	}
+	switch {
+	case len(emitted) == 0:
+		return nil, nil
+	case h.opts.Sink == "" && len(emitted) == 1:
+		return &emitted[0], nil
+	case h.opts.Sink == "":
+		return nil, fmt.Errorf("knative: %d events emitted and K_SINK is not set", len(emitted))
+	}
+	for _, out := range emitted {
+		if err := h.opts.Sender.Send(ctx, h.opts.Sink, out); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+// call runs a handler; a panic comes back as an error, which is tried again
+// like any that nobody classed.
+func (h *Host) call(ctx context.Context, f fn.Function, e events.Envelope) (out []events.Envelope, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			h.opts.Log.Error("knative: a handler panicked", "function", f.Name,
+				"event", e.ID, "panic", cause, "stack", string(debug.Stack()))
+			out, err = nil, fmt.Errorf("knative: %s panicked: %v", f.Name, cause)
+		}
+	}()
+	return f.Handle(ctx, e)
+}

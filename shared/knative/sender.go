@@ -1,0 +1,141 @@
+package knative
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/cloudevents/sdk-go/v2/binding"
+	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
+
+	"github.com/relevo-ci/relevo/events"
+	"github.com/relevo-ci/relevo/shared/fn"
+)
+
+// Sender posts events in binary mode: to K_SINK, or straight to a function's
+// address. The zero value is ready for use.
+type Sender struct {
+	// Client is one that trusts the system's roots where nil.
+	Client *http.Client
+	// Overrides are extensions set on every event (K_CE_OVERRIDES).
+	Overrides map[string]string
+	// Tries is how often an event is sent before Send gives up: 4. Whoever called
+	// tries again in turn, so that they are few.
+	Tries int
+	// Backoff is the pause after the first failure: 100 ms. It doubles with each
+	// further one; half of it is random.
+	Backoff time.Duration
+}
+
+// plainClient keeps as many connections to the broker as there are deliveries
+// at a time, and gives up on a target that does not answer.
+var plainClient = newClient(nil)
+
+func newClient(roots *x509.CertPool) *http.Client {
+	transport := &http.Transport{
+		Proxy:               http.ProxyFromEnvironment,
+		MaxIdleConnsPerHost: 64,
+		IdleConnTimeout:     90 * time.Second,
+		ForceAttemptHTTP2:   true,
+	}
+	if roots != nil {
+		transport.TLSClientConfig = &tls.Config{RootCAs: roots}
+	}
+	return &http.Client{Transport: transport, Timeout: 30 * time.Second}
+}
+
+// TrustingClient makes a client that trusts the certificates given, in PEM
+// (K_CA_CERTS), besides the system's.
+func TrustingClient(pem string) (*http.Client, error) {
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		roots = x509.NewCertPool()
+	}
+	if !roots.AppendCertsFromPEM([]byte(pem)) {
+		return nil, errors.New("knative: K_CA_CERTS holds no certificate")
+	}
+	return newClient(roots), nil
+}
+
+// Send posts e to target and returns when it was taken. fn.Transient when there
+// was no answer, or one that asks for another try, to the last; fn.Invalid when
+// target refused the event for good. A second Send is a second delivery.
+func (s *Sender) Send(ctx context.Context, target string, e events.Envelope) error {
+	tries := cmp.Or(s.Tries, 4)
+	for try := 1; ; try++ {
+		err := s.post(ctx, target, e)
+		if err == nil || try >= tries || !fn.KindOf(err).Retry() {
+			return err
+		}
+		full := cmp.Or(s.Backoff, 100*time.Millisecond) << (try - 1)
+		pause := time.NewTimer(full/2 + rand.N(full/2+1))
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return fmt.Errorf("knative: send %s to %s: %w (%w)", e.ID, target, ctx.Err(), err)
+		}
+	}
+}
+
+func (s *Sender) post(ctx context.Context, target string, e events.Envelope) error {
+	request, err := s.request(ctx, target, e)
+	if err != nil {
+		return fn.Faultf(fn.Invalid, "knative: send %s to %s: %w", e.ID, target, err)
+	}
+	client := s.Client
+	if client == nil {
+		client = plainClient
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return fmt.Errorf("knative: send %s: %w", e.ID, err)
+	}
+	defer response.Body.Close()
+	// Read so that the connection can be used again; a reply of the target's is
+	// none of ours.
+	said, _ := io.ReadAll(io.LimitReader(response.Body, 4096))
+	switch code := response.StatusCode; {
+	case code < 300:
+		return nil
+	case tryAgain(code):
+		return fn.Faultf(fn.Transient, "knative: send %s to %s: %s %s", e.ID, target, response.Status, bytes.TrimSpace(said))
+	}
+	return fn.Faultf(fn.Invalid, "knative: send %s to %s: %s %s", e.ID, target, response.Status, bytes.TrimSpace(said))
+}
+
+// tryAgain is Knative's own rule: a 404 comes from a pod that is about to be
+// ready.
+func tryAgain(code int) bool {
+	switch code {
+	case http.StatusNotFound, http.StatusRequestTimeout, http.StatusConflict, http.StatusTooManyRequests:
+		return true
+	}
+	return code >= 500
+}
+
+func (s *Sender) request(ctx context.Context, target string, e events.Envelope) (*http.Request, error) {
+	made, err := ToEvent(Escape(e))
+	if err != nil {
+		return nil, err
+	}
+	for name, value := range s.Overrides {
+		if err := made.Context.SetExtension(strings.ToLower(name), escape(value)); err != nil {
+			return nil, err
+		}
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, target, nil)
+	if err != nil {
+		return nil, err
+	}
+	return request, cehttp.WriteRequest(ctx, binding.ToMessage(&made), request)
+}

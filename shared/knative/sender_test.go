@@ -1,0 +1,178 @@
+package knative_test
+
+import (
+	"context"
+	"encoding/pem"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/relevo-ci/relevo/events"
+	"github.com/relevo-ci/relevo/shared/fn"
+	"github.com/relevo-ci/relevo/shared/knative"
+)
+
+// sink answers with the statuses given, the last one for ever, and keeps what
+// it took.
+type sink struct {
+	*httptest.Server
+	mu       sync.Mutex
+	statuses []int
+	asked    int
+	took     []http.Header
+	bodies   []string
+}
+
+func newSink(t *testing.T, statuses ...int) *sink {
+	s := &sink{statuses: statuses}
+	s.Server = httptest.NewServer(s)
+	t.Cleanup(s.Close)
+	return s
+}
+
+func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	body, _ := io.ReadAll(r.Body)
+	status := s.statuses[min(s.asked, len(s.statuses)-1)]
+	s.asked++
+	if status < 300 {
+		s.took = append(s.took, r.Header)
+		s.bodies = append(s.bodies, string(body))
+	}
+	w.WriteHeader(status)
+}
+
+func TestSenderTriesAgainAsKnativeDoes(t *testing.T) {
+	for name, c := range map[string]struct {
+		statuses []int
+		asked    int
+		kind     fn.Kind
+		ok       bool
+	}{
+		"taken":              {[]int{202}, 1, 0, true},
+		"after a while":      {[]int{503, 429, 200}, 3, 0, true},
+		"a pod comes up":     {[]int{404, 408, 204}, 3, 0, true},
+		"conflict passes":    {[]int{409, 202}, 2, 0, true},
+		"to the last":        {[]int{500}, 4, fn.Transient, false},
+		"refused":            {[]int{400}, 1, fn.Invalid, false},
+		"too large":          {[]int{413}, 1, fn.Invalid, false},
+		"refused in the end": {[]int{502, 403}, 2, fn.Invalid, false},
+	} {
+		s := newSink(t, c.statuses...)
+		err := (&knative.Sender{Backoff: time.Microsecond}).Send(t.Context(), s.URL, small)
+		if (err == nil) != c.ok || s.asked != c.asked || err != nil && fn.KindOf(err) != c.kind {
+			t.Errorf("%s: %v after %d, want %d", name, err, s.asked, c.asked)
+		}
+	}
+}
+
+func TestSenderGivesUpWithItsCaller(t *testing.T) {
+	s := newSink(t, 503)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	err := (&knative.Sender{Backoff: time.Hour}).Send(ctx, s.URL, small)
+	if !errors.Is(err, context.DeadlineExceeded) || fn.KindOf(err) != fn.Transient {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestSenderWithoutATarget(t *testing.T) {
+	server := httptest.NewServer(nil)
+	server.Close()
+	err := (&knative.Sender{Tries: 2, Backoff: time.Microsecond}).Send(t.Context(), server.URL, small)
+	if err == nil || fn.KindOf(err) != fn.Transient {
+		t.Errorf("nobody listens: %v", err)
+	}
+	if err := (&knative.Sender{}).Send(t.Context(), "://", small); fn.KindOf(err) != fn.Invalid {
+		t.Errorf("no URL: %v", err)
+	}
+	if err := (&knative.Sender{}).Send(t.Context(), server.URL, events.Envelope{}); fn.KindOf(err) != fn.Invalid {
+		t.Errorf("no event: %v", err)
+	}
+}
+
+func TestOverridesAreSet(t *testing.T) {
+	s := newSink(t, 202)
+	sender := &knative.Sender{Overrides: map[string]string{"cluster": "north é", "runid": "other"}}
+	e := small
+	e.RunID = "mine"
+	if err := sender.Send(t.Context(), s.URL, e); err != nil {
+		t.Fatal(err)
+	}
+	if h := s.took[0]; h.Get("Ce-Cluster") != "north%20%C3%A9" || h.Get("Ce-Runid") != "other" || h.Get("Ce-Id") != "1" {
+		t.Errorf("headers %v", h)
+	}
+}
+
+func TestEmittedEventsGoToTheSink(t *testing.T) {
+	for _, count := range []int{0, 1, 3} {
+		s := newSink(t, 503, 202)
+		r := record{}
+		for i := range count {
+			e := small
+			e.ID = strings.Repeat("x", i+1)
+			r.emit = append(r.emit, e)
+		}
+		server := host(t, knative.Options{Sink: s.URL, Sender: &knative.Sender{Backoff: time.Microsecond}}, r.function("f", "t.a"))
+		response, body := postStructured(t, server.URL, small)
+		if response.StatusCode != http.StatusAccepted || body != "" {
+			t.Errorf("%d events: %s %q", count, response.Status, body)
+		}
+		if len(s.took) != count {
+			t.Errorf("the sink took %d of %d", len(s.took), count)
+		}
+		for i, h := range s.took {
+			if got := h.Get("Ce-Id"); got != r.emit[i].ID {
+				t.Errorf("event %d is %s", i, got)
+			}
+		}
+	}
+}
+
+func TestSinkThatDoesNotTake(t *testing.T) {
+	for status, want := range map[int]int{500: 503, 400: 422} {
+		s := newSink(t, status)
+		r := record{emit: []events.Envelope{small}}
+		server := host(t, knative.Options{Sink: s.URL, Sender: &knative.Sender{Backoff: time.Microsecond}}, r.function("f", "t.a"))
+		response, body := postStructured(t, server.URL, small)
+		isProblem(t, "sink", response, body, want)
+	}
+}
+
+func TestSeveralEventsNeedASink(t *testing.T) {
+	r := record{emit: []events.Envelope{small, small}}
+	server := host(t, knative.Options{}, r.function("f", "t.a"))
+	response, body := postStructured(t, server.URL, small)
+	isProblem(t, "two events", response, body, 503)
+	if !strings.Contains(body, "K_SINK") {
+		t.Errorf("it does not say why: %s", body)
+	}
+}
+
+func TestTrustingClient(t *testing.T) {
+	s := newSink(t, 202)
+	secure := httptest.NewUnstartedServer(s)
+	secure.Config.ErrorLog = nil
+	secure.StartTLS()
+	t.Cleanup(secure.Close)
+	certificate := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw}))
+	client, err := knative.TrustingClient(certificate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := (&knative.Sender{Client: client, Tries: 1}).Send(t.Context(), secure.URL, small); err != nil {
+		t.Error(err)
+	}
+	if err := (&knative.Sender{Tries: 1}).Send(t.Context(), secure.URL, small); err == nil {
+		t.Error("it trusts a certificate that nobody gave it")
+	}
+	if _, err := knative.TrustingClient("nothing"); err == nil {
+		t.Error("a client with no certificate")
+	}
+}
