@@ -1,0 +1,190 @@
+// The stand-in takes the agent's place in the suite: it reads the launch as the
+// agent does, and does what the script in the launch's contexts says instead of
+// running steps. See conformance.Script for the words.
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	var err error
+	switch {
+	case len(os.Args) == 3 && os.Args[1] == "run":
+		err = run(os.Args[2])
+	case len(os.Args) == 3 && os.Args[1] == "dial":
+		err = dial(os.Args[2])
+	case len(os.Args) == 4 && os.Args[1] == "child":
+		err = child(os.Args[2], os.Args[3])
+	default:
+		err = fmt.Errorf("usage: standin run LAUNCH | dial PORT | child MARK KIND")
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "standin:", err)
+		os.Exit(1)
+	}
+}
+
+func run(path string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	var launch struct {
+		Workspace string `json:"workspace"`
+		Contexts  struct {
+			Script []string `json:"script"`
+		} `json:"contexts"`
+	}
+	if err := json.Unmarshal(text, &launch); err != nil {
+		return err
+	}
+	// As the first process of a container it has to say so, or it would ignore it.
+	terminated := make(chan os.Signal, 1)
+	signal.Notify(terminated, syscall.SIGTERM)
+	atTerm := 143
+	for _, line := range launch.Contexts.Script {
+		word, rest, _ := strings.Cut(line, " ")
+		switch word {
+		case "show":
+			fmt.Printf("mode %o\nworkspace %s\nlaunch %s\n", info.Mode().Perm(), launch.Workspace, bytes.TrimSpace(text))
+		case "env":
+			fmt.Printf("env %s\n", strings.Join(os.Environ(), " "))
+		case "write":
+			err = write(launch.Workspace, rest)
+		case "tree":
+			err = tree(rest)
+		case "listen":
+			err = listen(rest)
+		case "polite":
+			atTerm, err = strconv.Atoi(rest)
+		case "stubborn":
+			signal.Ignore(syscall.SIGTERM)
+		case "eat":
+			eat()
+		case "exit":
+			code, _ := strconv.Atoi(rest)
+			fmt.Println("leaving")
+			os.Exit(code)
+		default:
+			err = fmt.Errorf("no such word: %s", line)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	fmt.Println("ready")
+	<-terminated
+	if atTerm != 143 {
+		time.Sleep(200 * time.Millisecond) // whoever kills at once is found out
+	}
+	os.Exit(atTerm)
+	return nil
+}
+
+func write(workspace, name string) error {
+	if err := os.MkdirAll(workspace, 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(workspace+"/"+name, []byte("written by "+strconv.Itoa(os.Getuid())), 0o644)
+}
+
+// tree starts children of all kinds that are hard to find again; none heeds
+// SIGTERM.
+func tree(args string) error {
+	mark, rest, _ := strings.Cut(args, " ")
+	kinds := strings.Fields(rest)
+	if len(kinds) == 0 {
+		kinds = []string{"plain", "session", "bare", "parent"}
+	}
+	for _, kind := range kinds {
+		if err := spawn(mark, kind); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func spawn(mark, kind string) error {
+	cmd := exec.Command("/proc/self/exe", "child", mark, kind)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: kind != "plain"}
+	if kind == "bare" {
+		cmd.Env = []string{"PATH=/"}
+	}
+	if kind == "parent" { // ends at once, so that its child loses its parent
+		return cmd.Run()
+	}
+	return cmd.Start()
+}
+
+func child(mark, kind string) error {
+	if kind == "parent" {
+		return spawn(mark, "orphan")
+	}
+	signal.Ignore(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	fmt.Println("up", kind)
+	for {
+		time.Sleep(time.Hour)
+	}
+}
+
+func listen(port string) error {
+	l, err := net.Listen("tcp", "127.0.0.1:"+port)
+	if err != nil {
+		return err
+	}
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				_, _ = io.Copy(conn, conn)
+			}()
+		}
+	}()
+	return nil
+}
+
+func dial(port string) error {
+	conn, err := net.Dial("tcp", "127.0.0.1:"+port)
+	if err != nil {
+		return err
+	}
+	go func() {
+		_, _ = io.Copy(conn, os.Stdin)
+		_ = conn.(*net.TCPConn).CloseWrite()
+	}()
+	_, err = io.Copy(os.Stdout, conn)
+	return err
+}
+
+// eat takes memory until there is none left.
+func eat() {
+	var all [][]byte
+	for {
+		b := make([]byte, 8<<20)
+		for i := 0; i < len(b); i += 4096 {
+			b[i] = 1
+		}
+		all = append(all, b)
+	}
+}
