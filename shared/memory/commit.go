@@ -61,8 +61,8 @@ func young(c protocol.Commit, now int64) error {
 
 func (p *partition) repeated(first answer) protocol.Receipt {
 	r := protocol.Receipt{Duplicate: true}
-	if first.record != (position{}) {
-		r.Record = first.record.id()
+	if first.record != (protocol.Position{}) {
+		r.Record = first.record.ID()
 	}
 	if i, ok := p.find(first.record); ok {
 		r.Emitted = protocol.Canonical(p.ledger[i].emitted)
@@ -85,7 +85,7 @@ func (p *partition) check(c protocol.Commit) error {
 }
 
 // write applies what was checked; nothing in it can fail.
-func (p *partition) write(c protocol.Commit, struck []position, now int64) protocol.Receipt {
+func (p *partition) write(c protocol.Commit, struck []protocol.Position, now int64) protocol.Receipt {
 	for _, d := range c.Puts {
 		p.put(d)
 	}
@@ -104,15 +104,15 @@ func (p *partition) write(c protocol.Commit, struck []position, now int64) proto
 		}
 	}
 	for _, at := range struck {
-		if i, ok := slices.BinarySearchFunc(p.outbox, at, position.compare); ok {
+		if i, ok := slices.BinarySearchFunc(p.outbox, at, protocol.Position.Compare); ok {
 			p.outbox = slices.Delete(p.outbox, i, i+1)
 		}
 	}
 	var r protocol.Receipt
-	var at position
+	var at protocol.Position
 	if len(c.Absorbed)+len(c.Emitted) > 0 {
 		at = p.record(c, now)
-		r = protocol.Receipt{Record: at.id(), Emitted: protocol.Canonical(c.Emitted)}
+		r = protocol.Receipt{Record: at.ID(), Emitted: protocol.Canonical(c.Emitted)}
 	}
 	if c.Inbox != "" {
 		p.inbox[c.Inbox] = answer{at: now, record: at}

@@ -1,14 +1,11 @@
 package memory
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
 	"math"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/relevo-ci/relevo/events"
@@ -18,43 +15,17 @@ import (
 // pruneStep bounds what one Prune looks at, of inbox and ledger each.
 const pruneStep = 100
 
-// position is a ledger id, taken apart.
-type position struct {
-	ms int64
-	n  uint64
-}
-
 // record is one commit in the ledger.
 type record struct {
-	at                position
+	at                protocol.Position
 	absorbed, emitted []events.Envelope
 }
 
-func (a position) compare(b position) int {
-	return cmp.Or(cmp.Compare(a.ms, b.ms), cmp.Compare(a.n, b.n))
-}
-
-func (a position) id() protocol.LedgerID {
-	return protocol.LedgerID(strconv.FormatInt(a.ms, 10) + "-" + strconv.FormatUint(a.n, 10))
-}
-
-func parsePosition(id protocol.LedgerID) (position, error) {
-	ms, n, ok := strings.Cut(string(id), "-")
-	p := position{}
-	var err1, err2 error
-	p.ms, err1 = strconv.ParseInt(ms, 10, 64)
-	p.n, err2 = strconv.ParseUint(n, 10, 64)
-	if !ok || err1 != nil || err2 != nil || p.id() != id {
-		return position{}, fmt.Errorf("%w: ledger id %q", protocol.ErrInvalid, id)
-	}
-	return p, nil
-}
-
-func positions(ids []protocol.LedgerID) ([]position, error) {
-	list := make([]position, len(ids))
+func positions(ids []protocol.LedgerID) ([]protocol.Position, error) {
+	list := make([]protocol.Position, len(ids))
 	for i, id := range ids {
 		var err error
-		if list[i], err = parsePosition(id); err != nil {
+		if list[i], err = id.Position(); err != nil {
 			return nil, err
 		}
 	}
@@ -63,11 +34,11 @@ func positions(ids []protocol.LedgerID) ([]position, error) {
 
 // record appends to the ledger. A clock that steps back does not take the
 // ledger with it.
-func (p *partition) record(c protocol.Commit, now int64) position {
-	if now > p.last.ms {
-		p.last = position{ms: now}
+func (p *partition) record(c protocol.Commit, now int64) protocol.Position {
+	if now > p.last.Millis {
+		p.last = protocol.Position{Millis: now}
 	} else {
-		p.last.n++
+		p.last.Counter++
 	}
 	p.ledger = append(p.ledger, record{at: p.last, absorbed: protocol.Canonical(c.Absorbed), emitted: protocol.Canonical(c.Emitted)})
 	if len(c.Emitted) > 0 {
@@ -77,13 +48,13 @@ func (p *partition) record(c protocol.Commit, now int64) position {
 }
 
 // find gives the index of a record, or where it would stand.
-func (p *partition) find(at position) (int, bool) {
-	return slices.BinarySearchFunc(p.ledger, at, func(r record, at position) int { return r.at.compare(at) })
+func (p *partition) find(at protocol.Position) (int, bool) {
+	return slices.BinarySearchFunc(p.ledger, at, func(r record, at protocol.Position) int { return r.at.Compare(at) })
 }
 
 func (r record) public() protocol.Record {
 	return protocol.Record{
-		ID: r.at.id(), At: moment(r.at.ms),
+		ID: r.at.ID(), At: moment(r.at.Millis),
 		Absorbed: protocol.Canonical(r.absorbed), Emitted: protocol.Canonical(r.emitted),
 	}
 }
@@ -93,13 +64,13 @@ func (s *Store) Ledger(ctx context.Context, p protocol.Partition, after protocol
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("memory: read ledger of %s: %w", p, err)
 	}
-	next := position{ms: math.MinInt64}
+	next := protocol.Position{Millis: math.MinInt64}
 	if after != "" {
-		at, err := parsePosition(after)
+		at, err := after.Position()
 		if err != nil {
 			return nil, err
 		}
-		next = position{ms: at.ms, n: at.n + 1}
+		next = protocol.Position{Millis: at.Millis, Counter: at.Counter + 1}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,7 +94,7 @@ func (s *Store) Outbox(ctx context.Context, p protocol.Partition, age time.Durat
 	from, latest := s.peek(p), s.now()-age.Milliseconds()
 	var list []protocol.Record
 	for _, at := range from.outbox {
-		if len(list) >= n || at.ms > latest {
+		if len(list) >= n || at.Millis > latest {
 			break
 		}
 		if i, ok := from.find(at); ok {
@@ -160,8 +131,8 @@ func (p *partition) pruneLedger(oldest int64) int {
 	pruned := 0
 	kept := make([]record, 0, len(p.ledger))
 	for _, r := range p.ledger {
-		_, waits := slices.BinarySearchFunc(p.outbox, r.at, position.compare)
-		if waits || r.at.ms >= oldest || pruned == pruneStep {
+		_, waits := slices.BinarySearchFunc(p.outbox, r.at, protocol.Position.Compare)
+		if waits || r.at.Millis >= oldest || pruned == pruneStep {
 			kept = append(kept, r)
 			continue
 		}

@@ -52,15 +52,15 @@ type partition struct {
 	inbox  map[string]answer
 	due    map[string]int64 // milliseconds by name
 	queue  map[string]float64
-	ledger []record   // by position
-	outbox []position // rising
-	last   position   // of the newest record that there ever was
+	ledger []record            // by position
+	outbox []protocol.Position // rising
+	last   protocol.Position   // of the newest record that there ever was
 }
 
 // answer is what the inbox remembers of a commit.
 type answer struct {
-	at     int64    // milliseconds
-	record position // zero: none was written
+	at     int64             // milliseconds
+	record protocol.Position // zero: none was written
 }
 
 func newPartition() *partition {

@@ -33,7 +33,7 @@ func (s *Store) Restore(snap Snapshot) {
 			kept = newPartition()
 			s.partitions[name] = kept
 		}
-		if kept.last.compare(lost.last) < 0 {
+		if kept.last.Compare(lost.last) < 0 {
 			kept.last = lost.last
 		}
 	}

@@ -152,11 +152,11 @@ func (c *call) entries(from protocol.Commit) {
 func (c *call) strikes(ids []protocol.LedgerID) error {
 	c.args = append(c.args, len(ids))
 	for _, id := range ids {
-		p, err := parsePosition(id)
+		p, err := id.Position()
 		if err != nil {
 			return err
 		}
-		c.args = append(c.args, p.member())
+		c.args = append(c.args, member(p))
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package redis
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -16,30 +15,8 @@ import (
 // pruneStep bounds what one Prune looks at, of inbox and ledger each.
 const pruneStep = 100
 
-// position is a ledger id, the id of the stream's entry, taken apart.
-type position struct {
-	ms int64
-	n  uint64
-}
-
-func parsePosition(id protocol.LedgerID) (position, error) {
-	ms, n, ok := strings.Cut(string(id), "-")
-	p := position{}
-	var err1, err2 error
-	p.ms, err1 = strconv.ParseInt(ms, 10, 64)
-	p.n, err2 = strconv.ParseUint(n, 10, 64)
-	if !ok || err1 != nil || err2 != nil || p.id() != string(id) {
-		return position{}, fmt.Errorf("%w: ledger id %q", protocol.ErrInvalid, id)
-	}
-	return p, nil
-}
-
-func (p position) id() string {
-	return strconv.FormatInt(p.ms, 10) + "-" + strconv.FormatUint(p.n, 10)
-}
-
 // member is how the record stands in the outbox; commit.lua writes the same.
-func (p position) member() string { return fmt.Sprintf("%d-%010d", p.ms, p.n) }
+func member(p protocol.Position) string { return fmt.Sprintf("%d-%010d", p.Millis, p.Counter) }
 
 // encode gives events as JSON lines.
 func encode(list []events.Envelope) ([]byte, error) {
@@ -74,11 +51,11 @@ func decode(lines string) ([]events.Envelope, error) {
 
 // recordOf reads an entry of the stream.
 func recordOf(id, absorbed, emitted string) (protocol.Record, error) {
-	at, err := parsePosition(protocol.LedgerID(id))
+	at, err := protocol.LedgerID(id).Position()
 	if err != nil {
 		return protocol.Record{}, err
 	}
-	r := protocol.Record{ID: protocol.LedgerID(id), At: time.UnixMilli(at.ms).UTC()}
+	r := protocol.Record{ID: protocol.LedgerID(id), At: time.UnixMilli(at.Millis).UTC()}
 	if r.Absorbed, err = decode(absorbed); err != nil {
 		return protocol.Record{}, err
 	}
@@ -90,7 +67,7 @@ func recordOf(id, absorbed, emitted string) (protocol.Record, error) {
 func (s *Store) Ledger(ctx context.Context, p protocol.Partition, after protocol.LedgerID, n int) ([]protocol.Record, error) {
 	start := "-"
 	if after != "" {
-		if _, err := parsePosition(after); err != nil {
+		if _, err := after.Position(); err != nil {
 			return nil, err
 		}
 		start = "(" + string(after)

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -43,6 +44,7 @@ var _ protocol.Store = (*Store)(nil)
 // Open connects to the Redis at url (redis://, rediss:// for TLS, or
 // unix:///path), joins its present life and gives the store. Close it.
 func Open(ctx context.Context, url string, o Options) (*Store, error) {
+	silence()
 	parsed, err := goredis.ParseURL(url)
 	if err != nil {
 		return nil, fmt.Errorf("redis: read url: %w", err)
@@ -65,6 +67,14 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	}
 	return s, nil
 }
+
+// silence keeps the client from writing to standard error what it returns as an
+// error too.
+var silence = sync.OnceFunc(func() { goredis.SetLogger(silent{}) })
+
+type silent struct{}
+
+func (silent) Printf(context.Context, string, ...any) {}
 
 // Close closes the connections. Calls under way fail.
 func (s *Store) Close() error {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 )
@@ -68,18 +70,26 @@ func (s *session) greet(ctx context.Context, conn *goredis.Conn) error {
 	return nil
 }
 
+// join makes the session part of the life found; it is called once.
 func (s *session) join(ctx context.Context, conn *goredis.Conn, found life) error {
 	reply, err := joinScript.Run(ctx, conn, []string{storeKey}, found.run, found.replication, s.proposal).StringSlice()
 	if err != nil {
 		return err
 	}
-	if len(reply) != 2 {
+	if len(reply) != 3 {
 		return fmt.Errorf("redis: join: answer %q", reply)
 	}
-	if _, err := fmt.Sscan(reply[1], &s.epoch); err != nil {
-		return fmt.Errorf("redis: join: epoch %q: %w", reply[1], err)
+	epoch, err1 := strconv.ParseUint(reply[1], 10, 32)
+	left, err2 := strconv.Atoi(reply[2])
+	if err := errors.Join(err1, err2); err != nil {
+		return fmt.Errorf("redis: join: answer %q: %w", reply, err)
 	}
-	s.installation, s.life, s.joined = reply[0], found, true
+	select {
+	case <-time.After(time.Duration(left) * time.Millisecond):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	s.installation, s.epoch, s.life, s.joined = reply[0], uint32(epoch), found, true
 	return nil
 }
 

@@ -2,22 +2,23 @@
 -- raises the epoch where the server was restarted or replaced since, because
 -- writes may have been lost.
 --
--- The epoch of a later life is the second in which it was joined, not just the
--- next number: the count itself may be among what was lost, or come from an old
--- backup, and must not be given twice.
+-- A count would not do: the last raise may be among what was lost, or come from
+-- an old backup, and the same epoch would be given twice. So the epoch of a
+-- later life is the next full second, and nobody writes in it before it has
+-- come. Should that life be lost, the next one begins in a later second.
 --
 -- KEYS  1 what is known of the store
 -- ARGV  1 run id of the server  2 its replication id  3 a new installation id
--- returns {installation id, epoch}
+-- returns {installation id, epoch, ms until it may be written in}
 local known = redis.call('HMGET', KEYS[1], 'installation', 'epoch', 'run', 'replication')
-if known[1] and known[3] == ARGV[1] and known[4] == ARGV[2] then
-  return {known[1], known[2]}
+local time = redis.call('TIME')
+local installation, epoch = known[1] or ARGV[3], tonumber(known[2] or '1')
+if not (known[1] and known[3] == ARGV[1] and known[4] == ARGV[2]) then
+  if known[2] then epoch = math.max(epoch, tonumber(time[1])) + 1 end
+  redis.call('HSET', KEYS[1], 'installation', installation, 'epoch', string.format('%.0f', epoch),
+    'run', ARGV[1], 'replication', ARGV[2])
 end
-local epoch = 1
-if known[2] then
-  epoch = math.max(known[2] + 1, tonumber(redis.call('TIME')[1]))
-end
-local installation = known[1] or ARGV[3]
-local text = string.format('%.0f', epoch)
-redis.call('HSET', KEYS[1], 'installation', installation, 'epoch', text, 'run', ARGV[1], 'replication', ARGV[2])
-return {installation, text}
+local left = epoch * 1000 - time[1] * 1000 - math.floor(time[2] / 1000)
+-- Seconds ahead means that the clock was put back: no waiting for that.
+if left < 0 or left > 5000 then left = 0 end
+return {installation, string.format('%.0f', epoch), string.format('%.0f', left)}
