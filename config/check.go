@@ -1,0 +1,64 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// check holds what parsed against what makes sense.
+func (c Config) check() []error {
+	var wrong []error
+	refuse := func(name, format string, args ...any) {
+		wrong = append(wrong, fmt.Errorf("config: %s: "+format, append([]any{name}, args...)...))
+	}
+	for _, s := range settings(&c) {
+		switch value := s.field.Interface().(type) {
+		case time.Duration:
+			if value <= 0 {
+				refuse(s.name, "%v is not positive", value)
+			}
+		case int, int64:
+			if least := s.least(); s.field.Int() < least {
+				refuse(s.name, "%d is less than %d", s.field.Int(), least)
+			}
+		}
+	}
+	if c.Host.Port > 65535 {
+		refuse("PORT", "%d is no port", c.Host.Port)
+	}
+	if c.Pipeline.Lease < 2*c.Pipeline.Heartbeat {
+		refuse("RELEVO_PIPELINE_LEASE", "%v is less than two heartbeats of %v: a late one would cost a worker its job", c.Pipeline.Lease, c.Pipeline.Heartbeat)
+	}
+	for name, address := range map[string]string{"LISTEN_ADDRESS": c.Host.ListenAddress, "RELEVO_API_LISTEN": c.API.Listen} {
+		if _, _, err := net.SplitHostPort(address); err != nil && address != "" {
+			refuse(name, "%q is not host:port", address)
+		}
+	}
+	for name, u := range map[string]struct {
+		text    string
+		schemes []string
+	}{
+		"K_SINK":            {c.Host.Sink, []string{"http", "https"}},
+		"RELEVO_WORKER_URL": {c.Worker.URL, []string{"http", "https", "unix"}},
+		"RELEVO_REDIS_URL":  {c.Redis.URL.Reveal(), []string{"redis", "rediss", "unix"}},
+	} {
+		// The text may be secret: it is not shown.
+		if parsed, err := url.Parse(u.text); u.text != "" && (err != nil || !slices.Contains(u.schemes, parsed.Scheme)) {
+			refuse(name, "it is no URL that begins with %s://", strings.Join(u.schemes, ":// or "))
+		}
+	}
+	slices.SortFunc(wrong, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return wrong
+}
+
+// least is the smallest number that the setting may be.
+func (s setting) least() int64 {
+	if s.name == "RELEVO_PIPELINE_INFRA_RETRIES" {
+		return 0
+	}
+	return 1
+}

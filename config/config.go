@@ -1,0 +1,143 @@
+// Package config holds every setting of Relevo, typed and checked, and is the
+// only reader of the environment. The binaries and the root package read it
+// and hand values on.
+//
+// docs/env.md and relevo.env beside this file are generated from the structs
+// and comments here: go generate ./config.
+package config
+
+import (
+	"log/slog"
+	"net"
+	"os"
+	"strconv"
+	"time"
+)
+
+//go:generate go test -run ^TestGenerated$ . -update
+
+// Config is all settings. Each has one environment variable, whose name and
+// default stand in its tag; of a secret, <name>_FILE names a file to read it
+// from instead.
+type Config struct {
+	Host      Host
+	Bus       Bus
+	Redis     Redis
+	Data      Data
+	Scheduler Scheduler
+	Pipeline  Pipeline
+	Provider  Provider
+	API       API
+	Worker    Worker
+	Log       Log
+}
+
+// Host is what Knative and func tell a function.
+type Host struct {
+	// Port to listen on, on all addresses. Knative sets it.
+	Port int `env:"PORT" default:"8080"`
+	// Address to listen on instead, host:port.
+	ListenAddress string `env:"LISTEN_ADDRESS"`
+	// Functions that this process serves: names of functions or contexts,
+	// comma-separated. Unset: the one that K_SERVICE names, else all.
+	Function string `env:"FUNCTION"`
+	// Name of the service. Knative sets it.
+	Service string `env:"K_SERVICE"`
+	// Where emitted events go, a URL. Unset: a single one is the reply. A
+	// SinkBinding sets it.
+	Sink string `env:"K_SINK"`
+	// Extensions set on every emitted event, as JSON: {"extensions": {"name":
+	// "value"}}. A SinkBinding sets it.
+	Overrides Overrides `env:"K_CE_OVERRIDES"`
+	// Certificates that the sink's may be signed by, in PEM. A SinkBinding sets
+	// it.
+	CACerts string `env:"K_CA_CERTS"`
+	// The largest event taken, in bytes.
+	EventBytes int64 `env:"RELEVO_HOST_EVENT_BYTES" default:"1048576"`
+	// How long requests under way may take to finish once the process is told to
+	// end.
+	Drain time.Duration `env:"RELEVO_HOST_DRAIN" default:"25s"`
+}
+
+// Bus is the broker of `relevo run` and `relevo up`.
+type Bus struct {
+	// Deliveries that one function takes at a time.
+	Concurrency int `env:"RELEVO_BUS_CONCURRENCY" default:"16"`
+	// How often a delivery is tried before it becomes a dead letter.
+	Tries int `env:"RELEVO_BUS_TRIES" default:"10"`
+	// Pause after the first failed delivery; it doubles with each further one.
+	Backoff time.Duration `env:"RELEVO_BUS_BACKOFF" default:"50ms"`
+	// Bytes of waiting events beyond which requests from outside are refused.
+	Memory int64 `env:"RELEVO_BUS_MEMORY" default:"67108864"`
+}
+
+// Redis is where the truth stands.
+type Redis struct {
+	// Address of Redis, redis://user:password@host:port/db or rediss:// for TLS.
+	// Unset: `relevo` runs one of its own.
+	URL Secret `env:"RELEVO_REDIS_URL"`
+}
+
+// Data is where `relevo` keeps files.
+type Data struct {
+	// Folder for state, logs and artifacts.
+	Dir string `env:"RELEVO_DATA_DIR"`
+}
+
+// Scheduler places jobs.
+type Scheduler struct {
+	// How long a job may wait for a node before it is given up.
+	OfferTTL time.Duration `env:"RELEVO_SCHEDULER_OFFER_TTL" default:"24h"`
+}
+
+// Pipeline runs jobs.
+type Pipeline struct {
+	// How long a worker counts as alive after its last report; at least twice the
+	// heartbeat.
+	Lease time.Duration `env:"RELEVO_PIPELINE_LEASE" default:"30s"`
+	// How often a worker without output reports.
+	Heartbeat time.Duration `env:"RELEVO_PIPELINE_HEARTBEAT" default:"10s"`
+	// How long a worker may take from its assignment to its first report.
+	StartDeadline time.Duration `env:"RELEVO_PIPELINE_START_DEADLINE" default:"5m"`
+	// How often a job is tried again when its worker was lost; failures of its own
+	// have their own budget.
+	InfraRetries int `env:"RELEVO_PIPELINE_INFRA_RETRIES" default:"2"`
+}
+
+// Provider launches workers.
+type Provider struct {
+	// Address of the Docker daemon. DOCKER_HOST is read where it is unset.
+	DockerHost string `env:"RELEVO_PROVIDER_DOCKER_HOST" or:"DOCKER_HOST" default:"unix:///var/run/docker.sock"`
+}
+
+// API is the REST API and the console of `relevo up`.
+type API struct {
+	// Address to listen on, host:port.
+	Listen string `env:"RELEVO_API_LISTEN" default:"127.0.0.1:8470"`
+	// Token that clients of the API send.
+	Token Secret `env:"RELEVO_API_TOKEN"`
+}
+
+// Worker is how workers reach the control plane.
+type Worker struct {
+	// Address that workers report to, a URL. Unset: the provider's own way, where
+	// it has one.
+	URL string `env:"RELEVO_WORKER_URL"`
+}
+
+// Log is what the process writes to standard error.
+type Log struct {
+	// Least level that is written: debug, info, warn or error.
+	Level slog.Level `env:"RELEVO_LOG_LEVEL" default:"info"`
+}
+
+// FromEnvironment loads the settings from the process's environment.
+func FromEnvironment() (Config, error) { return Load(os.LookupEnv) }
+
+// Address is what to listen on.
+func (h Host) Address() string {
+	if h.ListenAddress != "" {
+		return h.ListenAddress
+	}
+	return net.JoinHostPort("", strconv.Itoa(h.Port))
+}

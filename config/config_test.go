@@ -1,0 +1,179 @@
+package config_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/relevo-ci/relevo/config"
+)
+
+// environment looks variables up in a list of name=value.
+func environment(pairs ...string) func(string) (string, bool) {
+	set := map[string]string{}
+	for _, p := range pairs {
+		name, value, _ := strings.Cut(p, "=")
+		set[name] = value
+	}
+	return func(name string) (string, bool) {
+		value, ok := set[name]
+		return value, ok
+	}
+}
+
+func load(t *testing.T, pairs ...string) config.Config {
+	t.Helper()
+	c, err := config.Load(environment(pairs...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestDefaults(t *testing.T) {
+	got := load(t)
+	want := config.Config{
+		Host:      config.Host{Port: 8080, EventBytes: 1 << 20, Drain: 25 * time.Second},
+		Bus:       config.Bus{Concurrency: 16, Tries: 10, Backoff: 50 * time.Millisecond, Memory: 64 << 20},
+		Scheduler: config.Scheduler{OfferTTL: 24 * time.Hour},
+		Pipeline:  config.Pipeline{Lease: 30 * time.Second, Heartbeat: 10 * time.Second, StartDeadline: 5 * time.Minute, InfraRetries: 2},
+		Provider:  config.Provider{DockerHost: "unix:///var/run/docker.sock"},
+		API:       config.API{Listen: "127.0.0.1:8470"},
+		Log:       config.Log{Level: slog.LevelInfo},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	if empty := load(t, "PORT=", "RELEVO_REDIS_URL=", "RELEVO_LOG_LEVEL="); !reflect.DeepEqual(empty, want) {
+		t.Errorf("set and empty: %+v", empty)
+	}
+}
+
+func TestEverySettingIsRead(t *testing.T) {
+	got := load(
+		t, "PORT=9000", "LISTEN_ADDRESS=[::]:8080", "FUNCTION=api", "K_SERVICE=offer-created", "K_SINK=http://broker/ns",
+		`K_CE_OVERRIDES={"extensions":{"cluster":"north"}}`, "K_CA_CERTS=pem", "RELEVO_HOST_EVENT_BYTES=5", "RELEVO_HOST_DRAIN=1s",
+		"RELEVO_BUS_CONCURRENCY=2", "RELEVO_BUS_TRIES=3", "RELEVO_BUS_BACKOFF=4ms", "RELEVO_BUS_MEMORY=5",
+		"RELEVO_REDIS_URL=redis://u:p@h:1/2", "RELEVO_DATA_DIR=/data", "RELEVO_SCHEDULER_OFFER_TTL=1h",
+		"RELEVO_PIPELINE_LEASE=1m", "RELEVO_PIPELINE_HEARTBEAT=5s", "RELEVO_PIPELINE_START_DEADLINE=2m", "RELEVO_PIPELINE_INFRA_RETRIES=0",
+		"RELEVO_PROVIDER_DOCKER_HOST=tcp://d:1", "DOCKER_HOST=tcp://other:1", "RELEVO_API_LISTEN=:80", "RELEVO_API_TOKEN=t0ken",
+		"RELEVO_WORKER_URL=https://relevo.example/worker", "RELEVO_LOG_LEVEL=debug",
+	)
+	want := config.Config{
+		Host: config.Host{
+			Port: 9000, ListenAddress: "[::]:8080", Function: "api", Service: "offer-created", Sink: "http://broker/ns",
+			Overrides: config.Overrides{"cluster": "north"}, CACerts: "pem", EventBytes: 5, Drain: time.Second,
+		},
+		Bus:       config.Bus{Concurrency: 2, Tries: 3, Backoff: 4 * time.Millisecond, Memory: 5},
+		Redis:     config.Redis{URL: "redis://u:p@h:1/2"},
+		Data:      config.Data{Dir: "/data"},
+		Scheduler: config.Scheduler{OfferTTL: time.Hour},
+		Pipeline:  config.Pipeline{Lease: time.Minute, Heartbeat: 5 * time.Second, StartDeadline: 2 * time.Minute},
+		Provider:  config.Provider{DockerHost: "tcp://d:1"},
+		API:       config.API{Listen: ":80", Token: "t0ken"},
+		Worker:    config.Worker{URL: "https://relevo.example/worker"},
+		Log:       config.Log{Level: slog.LevelDebug},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	if a := got.Host.Address(); a != "[::]:8080" {
+		t.Errorf("listen on %s", a)
+	}
+	if a := load(t, "PORT=9000").Host.Address(); a != ":9000" {
+		t.Errorf("listen on %s", a)
+	}
+	if h := load(t, "DOCKER_HOST=tcp://other:1").Provider.DockerHost; h != "tcp://other:1" {
+		t.Errorf("DOCKER_HOST is not read: %s", h)
+	}
+}
+
+func TestFromEnvironment(t *testing.T) {
+	t.Setenv("RELEVO_DATA_DIR", "/here")
+	c, err := config.FromEnvironment()
+	if err != nil || c.Data.Dir != "/here" {
+		t.Errorf("%+v, %v", c.Data, err)
+	}
+}
+
+func TestSecretFromAFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "token")
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("t0ken \n")
+	if got := load(t, "RELEVO_API_TOKEN_FILE="+file).API.Token.Reveal(); got != "t0ken " {
+		t.Errorf("got %q", got)
+	}
+	write("\n")
+	for want, pairs := range map[string][]string{
+		"is empty":           {"RELEVO_API_TOKEN_FILE=" + file},
+		"no such file":       {"RELEVO_API_TOKEN_FILE=" + file + "x"},
+		"are both set":       {"RELEVO_API_TOKEN_FILE=" + file, "RELEVO_API_TOKEN=t0ken"},
+		"RELEVO_REDIS_URL: ": {"RELEVO_REDIS_URL_FILE=" + file},
+	} {
+		if _, err := config.Load(environment(pairs...)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+}
+
+func TestAllErrorsAtOnce(t *testing.T) {
+	for _, c := range []struct{ env, want string }{
+		{
+			"PORT=eighty RELEVO_PIPELINE_LEASE=soon RELEVO_BUS_TRIES=1.5 RELEVO_LOG_LEVEL=loud",
+			`config: PORT: "eighty" is no whole number
+config: RELEVO_BUS_TRIES: "1.5" is no whole number
+config: RELEVO_PIPELINE_LEASE: "soon" is no duration, such as 30s or 24h
+config: RELEVO_LOG_LEVEL: slog: level string "loud": unknown name`,
+		},
+		{
+			"PORT=70000 RELEVO_PIPELINE_LEASE=19s RELEVO_BUS_TRIES=0 RELEVO_PIPELINE_INFRA_RETRIES=-1 RELEVO_HOST_DRAIN=-1s RELEVO_API_LISTEN=80",
+			`config: PORT: 70000 is no port
+config: RELEVO_API_LISTEN: "80" is not host:port
+config: RELEVO_BUS_TRIES: 0 is less than 1
+config: RELEVO_HOST_DRAIN: -1s is not positive
+config: RELEVO_PIPELINE_INFRA_RETRIES: -1 is less than 0
+config: RELEVO_PIPELINE_LEASE: 19s is less than two heartbeats of 10s: a late one would cost a worker its job`,
+		},
+		{
+			"K_SINK=broker RELEVO_WORKER_URL=ftp://x RELEVO_REDIS_URL=h4x0r:6379",
+			`config: K_SINK: it is no URL that begins with http:// or https://
+config: RELEVO_REDIS_URL: it is no URL that begins with redis:// or rediss:// or unix://
+config: RELEVO_WORKER_URL: it is no URL that begins with http:// or https:// or unix://`,
+		},
+		{`K_CE_OVERRIDES={"extensions":{"Not":"ok"}}`, `config: K_CE_OVERRIDES: "Not" is no extension's name: lower-case letters and digits`},
+		{"K_CE_OVERRIDES=cluster:north", `config: K_CE_OVERRIDES: it is not {"extensions": {"name": "value"}}: invalid character 'c' looking for beginning of value`},
+	} {
+		_, err := config.Load(environment(strings.Fields(c.env)...))
+		if fmt.Sprint(err) != c.want {
+			t.Errorf("%s:\n got %v\nwant %s", c.env, err, c.want)
+		}
+	}
+}
+
+func TestSecretsDoNotShow(t *testing.T) {
+	c := load(t, "RELEVO_REDIS_URL=redis://u:h4x0r@h", "RELEVO_API_TOKEN=h4x0r")
+	raw, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var logged strings.Builder
+	slog.New(slog.NewTextHandler(&logged, nil)).Info("x", "config", c, "token", c.API.Token)
+	for _, text := range []string{string(raw), fmt.Sprintf("%v %+v %#v %s %q", c, c, c, c.API.Token, c.API.Token), logged.String()} {
+		if strings.Contains(text, "h4x0r") {
+			t.Errorf("it shows: %s", text)
+		}
+	}
+	if c.API.Token.Reveal() != "h4x0r" || config.Secret("").String() != "" {
+		t.Error("a secret cannot be used")
+	}
+}

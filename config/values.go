@@ -1,0 +1,53 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"regexp"
+)
+
+// Secret is a text that formatting, logging and marshalling do not show.
+type Secret string
+
+// Reveal is the text itself.
+func (s Secret) Reveal() string { return string(s) }
+
+// String tells only whether there is one.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return "(secret)"
+}
+
+// GoString is String, for %#v.
+func (s Secret) GoString() string { return s.String() }
+
+// LogValue is String, for slog.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// MarshalText is String, for JSON.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Overrides are extensions by name, in Knative's form of K_CE_OVERRIDES.
+type Overrides map[string]string
+
+var extensionName = regexp.MustCompile(`^[a-z0-9]+$`)
+
+// UnmarshalText reads {"extensions": {"name": "value"}}.
+func (o *Overrides) UnmarshalText(text []byte) error {
+	var form struct {
+		Extensions map[string]string `json:"extensions"`
+	}
+	if err := json.Unmarshal(text, &form); err != nil {
+		return fmt.Errorf(`it is not {"extensions": {"name": "value"}}: %w`, err)
+	}
+	for name := range form.Extensions {
+		if !extensionName.MatchString(name) {
+			return fmt.Errorf("%q is no extension's name: lower-case letters and digits", name)
+		}
+	}
+	*o = form.Extensions
+	return nil
+}
