@@ -35,7 +35,7 @@ const sequencesPerVersion = 1 << 12
 // Emit makes an event and remembers it. Payloads of this package always
 // encode; one that does not is a defect and panics.
 func (m *Emitter) Emit(data Data) Envelope {
-	id := DeriveID(m.Cause.ID, m.Function, strconv.Itoa(len(m.made)))
+	id := DeriveID(m.Cause.ID, m.Function, string(data.EventType()), data.Subject(), strconv.Itoa(len(m.made)))
 	cause := m.Cause.ID
 	if m.Cause.Type == "" {
 		cause = m.Cause.CauseID

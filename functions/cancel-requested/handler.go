@@ -16,10 +16,18 @@ func New(runs *state.Runs) fn.Function {
 	const name = "cancel-requested"
 	return fn.On(name, events.Pipeline, "cancels a run or one of its jobs",
 		func(ctx context.Context, e events.Event[events.CancelRequested]) ([]events.Envelope, error) {
+			var left *events.ConcurrencyReleased
 			res, err := runs.Change(ctx, name, e.Envelope, e.Data.Run, func(r *pipeline.Run, em *events.Emitter, _ uint32) error {
+				left = r.Left(e.Data.Job)
 				r.Cancel(em, e.Envelope, e.Data)
 				return nil
 			})
+			if err == nil && left != nil {
+				// It is over already: whoever asks may not have heard of it.
+				em := fn.Emitter(name, e.Envelope)
+				em.Emit(*left)
+				return em.Emitted(), nil
+			}
 			return res.Emitted, err
 		})
 }

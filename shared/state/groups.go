@@ -48,7 +48,7 @@ func (s *Groups) Change(ctx context.Context, function string, cause events.Envel
 			Due:      []protocol.Due{{Name: groupDue(name)}},
 			Absorbed: []events.Envelope{cause}, Emitted: em.Emitted(),
 		}
-		if g.Holder != nil {
+		if !g.Empty() {
 			c.Due[0].At = moment.Now.Add(s.Nudge)
 		}
 		return s.commit(ctx, c)
@@ -75,8 +75,8 @@ func (s *Groups) Look(ctx context.Context, name string) (*pipeline.Group, error)
 	return g, err
 }
 
-// Fire tells a group's holder again that it holds: one that is done answers by
-// releasing.
+// Fire tells a group's holder again that it holds, and the displaced that they
+// are to end: one that is done answers by releasing.
 func (s *Groups) Fire(ctx context.Context, p protocol.Partition) (Result, []events.Envelope, error) {
 	name := strings.TrimPrefix(string(p), "group:")
 	defer s.lock(p)()
@@ -86,15 +86,23 @@ func (s *Groups) Fire(ctx context.Context, p protocol.Partition) (Result, []even
 	}
 	due := protocol.Due{Name: groupDue(name)}
 	var again []events.Envelope
+	tell := func(m *pipeline.Member, d events.Data) error {
+		e, err := events.New(events.DeriveID("again", m.Cause, string(d.EventType())), "/relevo/clock-ticked", m.Cause, moment.Now, d)
+		again = append(again, e)
+		return err
+	}
 	if g.Holder != nil {
 		held := moment.Now.Sub(g.Holder.Since)
 		due.At = moment.Now.Add(min(max(s.Nudge, held/4), 10*time.Minute))
-		d := events.ConcurrencyAcquired{GroupRef: g.Holder.GroupRef}
-		e, err := events.New(events.DeriveID("again", g.Holder.Cause), "/relevo/clock-ticked", g.Holder.Cause, moment.Now, d)
-		if err != nil {
+		if err := tell(g.Holder, events.ConcurrencyAcquired{GroupRef: g.Holder.GroupRef}); err != nil {
 			return Result{}, nil, err
 		}
-		again = []events.Envelope{e}
+	}
+	for _, m := range g.Displaced {
+		due.At = moment.Now.Add(s.Nudge)
+		if err := tell(m, g.CancelOf(m)); err != nil {
+			return Result{}, nil, err
+		}
 	}
 	_, err = s.commit(ctx, protocol.Commit{Partition: p, Checks: []protocol.Doc{doc}, Epoch: moment.Epoch, Due: []protocol.Due{due}})
 	return Result{}, again, err

@@ -27,8 +27,9 @@ type auditor struct {
 	used      map[events.OfferID]bool
 	nodeOf    map[events.AssignmentID]events.NodeID
 	twins     map[events.WorkerID]bool
-	rolled    bool // a restart lost writes: orphans may run until swept
-	rereading bool // the ledgers, after such a restart
+	ids       map[string]string // what an event id stands for
+	rolled    bool              // a restart lost writes: orphans may run until swept
+	rereading bool              // the ledgers, after such a restart
 }
 
 // watched is a run as its ledger tells it.
@@ -46,7 +47,7 @@ type watched struct {
 func newAuditor(w *World) *auditor {
 	a := &auditor{
 		w: w, runs: map[events.RunID]*watched{}, groups: map[string]bool{},
-		twins: map[events.WorkerID]bool{}, nodeOf: map[events.AssignmentID]events.NodeID{},
+		ids: map[string]string{}, twins: map[events.WorkerID]bool{}, nodeOf: map[events.AssignmentID]events.NodeID{},
 	}
 	a.reset()
 	return a
@@ -296,6 +297,15 @@ func (a *auditor) samePool(function string) {
 			a.fail("S7 after %s: %s of the pool\n replayed %s\n stored   %s", function, kind, x, y)
 		}
 	}
+}
+
+// published holds that an id stands for one event.
+func (a *auditor) published(e events.Envelope) {
+	what := string(e.Type) + " " + e.Subject
+	if first, ok := a.ids[e.ID]; ok && first != what {
+		a.fail("S7: the id %s stands for %s and for %s", e.ID, first, what)
+	}
+	a.ids[e.ID] = what
 }
 
 func (a *auditor) launched(l execution.Launch) {

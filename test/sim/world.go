@@ -3,25 +3,14 @@ package main
 import (
 	"container/heap"
 	"context"
-	"errors"
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
 	"time"
 
 	"github.com/relevo-ci/relevo/events"
-	"github.com/relevo-ci/relevo/functions"
-	clockticked "github.com/relevo-ci/relevo/functions/clock-ticked"
-	"github.com/relevo-ci/relevo/functions/worker"
-	"github.com/relevo-ci/relevo/providers/fake"
 	"github.com/relevo-ci/relevo/shared/domain/execution"
-	"github.com/relevo-ci/relevo/shared/domain/pipeline"
-	"github.com/relevo-ci/relevo/shared/domain/scheduling"
-	"github.com/relevo-ci/relevo/shared/fn"
 	"github.com/relevo-ci/relevo/shared/logs"
-	"github.com/relevo-ci/relevo/shared/provider"
-	"github.com/relevo-ci/relevo/shared/state"
-	"github.com/relevo-ci/relevo/shared/workers"
 )
 
 // World is one simulated installation: production functions, a seeded broker,
@@ -34,20 +23,24 @@ type World struct {
 	order uint64
 
 	store    *faultyStore
-	provider *fake.Provider
+	provider *simProvider
 	logs     *logs.Memory
-	table    []fn.Function
-	deps     functions.Deps
-	commit   *state.Committer
+	procs    [processes]*process
+	nested   bool // inside meanwhile
+	live     bool // inside a process, which may crash
 
-	agents  []*agent
-	faults  Faults
-	calm    bool // faults have stopped
-	counts  map[string]int
-	checks  *auditor
-	trace   uint64 // hash of all that happened
-	handled int
-	live    bool // inside a delivery that may crash
+	agents   []*agent
+	faults   Faults
+	fixed    bool          // the pool gets no further nodes
+	offerTTL time.Duration // how long an offer may wait
+	deaf     bool          // the broker loses every event, for ever
+	calm     bool          // faults have stopped
+	calmAt   time.Time
+	looked   bool // a tick has passed since rest was looked for
+	counts   map[string]int
+	checks   *auditor
+	trace    uint64 // hash of all that happened
+	handled  int
 }
 
 // action is something that will happen.
@@ -83,47 +76,17 @@ const pool events.PoolID = "sim"
 func NewWorld(seed uint64, f Faults, open func(clock func() time.Time) backing) *World {
 	w := &World{
 		rng: rand.New(rand.NewPCG(seed, 0x5eed)), seed: seed, now: epoch0, faults: f,
-		counts: map[string]int{}, provider: fake.New(),
+		counts: map[string]int{}, deaf: f.Deaf, fixed: true, offerTTL: 6 * time.Hour,
+	}
+	if w.rng.IntN(4) == 0 {
+		w.fixed, w.offerTTL = false, 20*time.Minute
 	}
 	w.store = newFaultyStore(w, open(func() time.Time { return w.now }))
 	w.logs = logs.NewMemory(64 << 20)
-	w.provider.Launched = w.launched
-	w.provider.Removed = w.removed
-	w.provider.Refuse = w.refuse
+	w.provider = newProvider(w)
 	w.checks = newAuditor(w)
-	w.boot()
+	w.bootAll()
 	return w
-}
-
-// boot makes the process: all that lives in its memory is new.
-func (w *World) boot() {
-	w.commit = &state.Committer{Store: w.store, Pause: func(context.Context, time.Duration) error { return nil }}
-	policy := pipeline.DefaultPolicy()
-	policy.StartDeadline = 2 * time.Minute
-	runs := &state.Runs{Committer: w.commit, Policy: policy}
-	pools := &state.Pools{
-		Committer: w.commit, Settings: scheduling.Settings{OfferTTL: 6 * time.Hour, Nudge: 20 * time.Second},
-		Policies: map[events.PoolID]scheduling.Policy{pool: {Fixed: true}},
-	}
-	groups := &state.Groups{Committer: w.commit, Nudge: 20 * time.Second}
-	ws := &workers.Workers{
-		Runs: runs, Providers: map[string]provider.Provider{"fake": w.provider},
-		Settings: workers.Settings{Key: []byte("sim"), Heartbeat: 10 * time.Second},
-	}
-	reports := &worker.Reports{Runs: runs, Logs: w.logs, Publish: func(_ context.Context, es []events.Envelope) error {
-		w.publish(es)
-		return nil
-	}}
-	clock := &clockticked.Clock{
-		Runs: runs, Pools: pools, Groups: groups, Workers: ws,
-		Publish: func(_ context.Context, es []events.Envelope) error { w.publish(es); return nil },
-		Direct:  w.direct,
-	}
-	w.deps = functions.Deps{
-		Runs: runs, Pools: pools, Groups: groups, Workers: ws, Clock: clock, Reports: reports,
-		Routes: scheduling.Pools{Default: pool},
-	}
-	w.table = functions.All(w.deps)
 }
 
 func (w *World) after(d time.Duration, do func()) {
@@ -163,23 +126,6 @@ func (w *World) between(a, b time.Duration) time.Duration {
 	return a + time.Duration(w.rng.Int64N(int64(b-a)+1))
 }
 
-// publish gives events to the broker, which has accepted them by that.
-func (w *World) publish(es []events.Envelope) {
-	for _, e := range es {
-		w.note("publish %s %s", e.Type, e.ID)
-		w.commit.Published(e.ID)
-		if w.chance(w.faults.Lose) {
-			w.count("event lost after acceptance")
-			continue
-		}
-		for i := range w.table {
-			if f := &w.table[i]; f.On == e.Type {
-				w.schedule(f.Name, e)
-			}
-		}
-	}
-}
-
 func (w *World) schedule(function string, e events.Envelope) {
 	copies := 1
 	if w.chance(w.faults.Duplicate) {
@@ -200,111 +146,77 @@ func (w *World) schedule(function string, e events.Envelope) {
 	}
 }
 
-func (w *World) function(name string) *fn.Function {
-	for i := range w.table {
-		if w.table[i].Name == name {
-			return &w.table[i]
-		}
-	}
-	panic("no function " + name)
-}
-
 const maxTries = 8
 
 // deliver runs a handler as a host does, with the host's faults.
 func (w *World) deliver(function string, e events.Envelope, try int) {
 	again := func(why string) {
 		w.count(why)
-		if try < maxTries {
-			w.after(time.Duration(try*try)*200*time.Millisecond, func() { w.deliver(function, e, try+1) })
+		if try == maxTries {
+			w.count("event given up: a dead letter")
+			return
 		}
+		w.after(time.Duration(try*try)*200*time.Millisecond, func() { w.deliver(function, e, try+1) })
 	}
 	if w.chance(w.faults.Drop) {
 		again("delivery dropped, sent again")
 		return
 	}
-	dies := w.chance(w.faults.Crash)
 	w.handled++
-	w.live = true
-	defer func() {
-		w.live = false
-		if r := recover(); r != nil {
-			if _, ok := r.(crash); !ok {
-				panic(r)
-			}
-			w.checks.after(function)
-			w.boot()
-			again("handler crashed, sent again")
+	survived := w.in(func(p *process) {
+		out, err := p.function(function).Handle(context.Background(), e)
+		w.note("handle %s %s -> %d %v", function, e.ID, len(out), err)
+		w.checks.after(function)
+		w.checks.handled(function, err)
+		w.defect(function, err)
+		if w.chance(w.faults.Crash) {
+			w.count("crash between commit and publish")
+			panic(crash{})
 		}
-	}()
-	out, err := w.function(function).Handle(context.Background(), e)
-	w.live = false
-	w.note("handle %s %s -> %d %v", function, e.ID, len(out), err)
-	w.checks.after(function)
-	if dies {
-		// The process dies between commit and publish: what it held is gone.
-		w.boot()
-		again("crash between commit and publish")
-		return
-	}
-	w.publish(out)
-	if err != nil {
-		if !fn.KindOf(err).Retry() && !errors.Is(err, errInjected) {
-			w.checks.fail("handler %s: %v", function, err)
+		w.publish(p, out)
+		if err != nil {
+			again("handler error, sent again")
 		}
-		again("handler error, sent again")
+	})
+	if !survived {
+		w.checks.after(function)
+		again("handler crashed, sent again")
 	}
 }
 
-// direct hands an event to its subscribers round the broker, and what they
-// emit to the next.
-func (w *World) direct(ctx context.Context, e events.Envelope) error {
-	return w.directly(ctx, e, 0)
-}
-
-func (w *World) directly(ctx context.Context, e events.Envelope, depth int) error {
-	if depth > 16 {
-		return nil
-	}
-	var errs []error
-	for i := range w.table {
-		f := w.table[i]
-		if f.On != e.Type || f.Handle == nil {
-			continue
-		}
-		out, err := f.Handle(ctx, e)
-		w.note("direct %s %s -> %d %v", f.Name, e.ID, len(out), err)
-		w.checks.after(f.Name)
-		errs = append(errs, err)
-		for _, o := range out {
-			w.commit.Published(o.ID)
-			errs = append(errs, w.directly(ctx, o, depth+1))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// tick runs the clock.
+// tick runs the clock of one process.
 func (w *World) tick() {
-	_, _, err := w.deps.Clock.Tick(context.Background())
-	w.note("tick %v", err)
+	w.in(func(p *process) {
+		_, _, err := p.deps.Clock.Tick(context.Background())
+		w.note("tick %v", err)
+		w.defect("clock", err)
+	})
 	w.checks.after("clock")
+	w.checks.ticked()
+	w.looked = false
 	every := time.Second
-	if len(w.queue) == 0 || w.calm {
+	if w.calm {
 		every = 5 * time.Second
 	}
 	w.after(every, w.tick)
 }
 
 // report sends an agent's report, with the network's faults.
-func (w *World) report(r execution.Report) (execution.Reply, error) {
+func (w *World) report(r execution.Report) (reply execution.Reply, err error) {
 	if w.chance(w.faults.Drop) {
 		w.count("report dropped")
 		return execution.Reply{}, errInjected
 	}
-	reply, err := w.deps.Reports.Report(context.Background(), r)
-	w.note("report %s %s %s -> %+v %v", r.Kind, r.Job, r.Nonce, reply, err)
-	w.checks.reported(r, reply, err)
+	survived := w.in(func(p *process) {
+		reply, err = p.deps.Reports.Report(context.Background(), r)
+		w.note("report %s %s %s -> %+v %v", r.Kind, r.Job, r.Nonce, reply, err)
+		w.checks.reported(r, reply, err)
+		w.defect("worker", err)
+	})
+	if !survived {
+		w.checks.after("worker")
+		return execution.Reply{}, errInjected
+	}
 	if w.chance(w.faults.ReplyLost) {
 		w.count("reply to a report lost")
 		return execution.Reply{}, errInjected

@@ -193,6 +193,24 @@ func severity(v events.Verdict) int {
 	return slices.Index([]events.Verdict{events.Rejected, events.Infra, events.Timeout, events.Failed}, v)
 }
 
+// Left gives the release of a concurrency group that the run, or a job of it,
+// is done with; nil while it is not, or had none.
+func (r *Run) Left(key events.JobKey) *events.ConcurrencyReleased {
+	g := events.GroupRef{Group: r.Group, Run: r.ID, Job: key}
+	done := r.State.Final()
+	if key != "" {
+		j := r.Job(key)
+		if j == nil {
+			return nil
+		}
+		g.Group, g.Attempt, done = j.Request.Group, j.Attempt, j.State.Final()
+	}
+	if !done || g.Group == "" {
+		return nil
+	}
+	return &events.ConcurrencyReleased{GroupRef: g}
+}
+
 // release gives a concurrency group back: the run's, or that of a job.
 func (r *Run) release(em *events.Emitter, key events.JobKey) {
 	g := events.GroupRef{Group: r.Group, Run: r.ID, Job: key}

@@ -1,7 +1,7 @@
 package pipeline
 
 import (
-	"fmt"
+	"slices"
 	"time"
 
 	"github.com/relevo-ci/relevo/events"
@@ -13,6 +13,9 @@ type Group struct {
 	Name   string  `json:"name"`
 	Holder *Member `json:"holder,omitempty"`
 	Waiter *Member `json:"waiter,omitempty"`
+	// Displaced were told to cancel and have not left yet: a holder that others
+	// may not wait for, a waiter whose place was taken.
+	Displaced []*Member `json:"displaced,omitempty"`
 }
 
 // Member is a run, or a job of one, in a group.
@@ -44,27 +47,47 @@ func (g *Group) Enter(em *events.Emitter, ref events.GroupRef, cancelInProgress 
 		return changed
 	case g.Waiter.is(ref):
 		return false
+	case g.displaced(ref) >= 0:
+		em.Emit(g.CancelOf(g.Displaced[g.displaced(ref)]))
+		return false
 	}
 	if g.Waiter != nil {
-		g.cancel(em, g.Waiter, ref)
+		g.displace(em, g.Waiter)
 	}
-	if cancelInProgress {
-		g.cancel(em, g.Holder, ref)
+	if cancelInProgress && g.displaced(g.Holder.GroupRef) < 0 {
+		g.displace(em, g.Holder)
 	}
 	g.Waiter = me
 	return true
 }
 
-func (g *Group) cancel(em *events.Emitter, m *Member, by events.GroupRef) {
-	em.Emit(events.CancelRequested{
-		RunRef: events.RunRef{Run: m.Run}, Job: m.Job, By: "concurrency",
-		Reason: fmt.Sprintf("run %s took its place in the concurrency group %s", by.Run, g.Name),
-	})
+func (g *Group) displaced(ref events.GroupRef) int {
+	return slices.IndexFunc(g.Displaced, func(m *Member) bool { return m.is(ref) })
 }
+
+func (g *Group) displace(em *events.Emitter, m *Member) {
+	em.Emit(g.CancelOf(m))
+	g.Displaced = append(g.Displaced, m)
+}
+
+// CancelOf asks a displaced member to end.
+func (g *Group) CancelOf(m *Member) events.CancelRequested {
+	return events.CancelRequested{
+		RunRef: events.RunRef{Run: m.Run}, Job: m.Job, By: "concurrency",
+		Reason: "a newer one took its place in the concurrency group " + g.Name,
+	}
+}
+
+// Empty tells that nobody holds, waits or has yet to leave.
+func (g *Group) Empty() bool { return g.Holder == nil && g.Waiter == nil && len(g.Displaced) == 0 }
 
 // Leave gives the group back, or gives up waiting; the waiter comes next. It
 // tells whether the group changed.
 func (g *Group) Leave(em *events.Emitter, ref events.GroupRef) bool {
+	i := g.displaced(ref)
+	if i >= 0 {
+		g.Displaced = slices.Delete(g.Displaced, i, i+1)
+	}
 	switch {
 	case g.Waiter.is(ref):
 		g.Waiter = nil
@@ -77,5 +100,5 @@ func (g *Group) Leave(em *events.Emitter, ref events.GroupRef) bool {
 		}
 		return true
 	}
-	return false
+	return i >= 0
 }
