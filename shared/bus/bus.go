@@ -18,6 +18,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"maps"
 	"slices"
@@ -182,10 +183,20 @@ func (t *table) add(q *queue, match Matcher) {
 // publish can never wait for each other. A second Publish of the same event is
 // a second delivery.
 func (b *Bus) Publish(ctx context.Context, e events.Envelope) error {
-	if err := b.admit(ctx, e.ID); err != nil {
+	return b.PublishAll(ctx, []events.Envelope{e})
+}
+
+// PublishAll publishes several events, or none of them.
+func (b *Bus) PublishAll(ctx context.Context, all []events.Envelope) error {
+	if len(all) == 0 {
+		return nil
+	}
+	if err := b.admit(ctx, all[0].ID); err != nil {
 		return err
 	}
-	b.publish(&e)
+	for _, e := range all {
+		b.publish(&e)
+	}
 	return nil
 }
 
@@ -209,16 +220,25 @@ func (b *Bus) admit(ctx context.Context, id string) error {
 // see a cause before its effect.
 func (b *Bus) publish(e *events.Envelope) {
 	b.show(e)
-	t := b.routes.Load()
-	for _, q := range t.byType[e.Type] {
+	for q := range b.routes.Load().takers(e) {
 		b.carry(q, e)
 	}
-	for _, q := range t.byType[fn.Everything] {
-		b.carry(q, e)
-	}
-	for _, f := range t.filtered {
-		if (f.queue.fn.On == fn.Everything || f.queue.fn.On == e.Type) && f.match.Match(*e) {
-			b.carry(f.queue, e)
+}
+
+// takers are who subscribes to e.
+func (t *table) takers(e *events.Envelope) iter.Seq[*queue] {
+	return func(yield func(*queue) bool) {
+		for _, list := range [2][]*queue{t.byType[e.Type], t.byType[fn.Everything]} {
+			for _, q := range list {
+				if !yield(q) {
+					return
+				}
+			}
+		}
+		for _, f := range t.filtered {
+			if (f.queue.fn.On == fn.Everything || f.queue.fn.On == e.Type) && f.match.Match(*e) && !yield(f.queue) {
+				return
+			}
 		}
 	}
 }
@@ -246,20 +266,4 @@ func (b *Bus) enqueue(q *queue, d delivery, after time.Duration) {
 		return
 	}
 	q.push(d)
-}
-
-// Direct hands e to one function, round the broker: no chaos, no other
-// subscriber, no tap. It returns before the function has run; what the function
-// emits is published as usual. fn.NotFound when there is no such function. The
-// memory bound does not apply: the clock heals with it what the bus lost.
-func (b *Bus) Direct(ctx context.Context, function string, e events.Envelope) error {
-	q := b.routes.Load().byName[function]
-	switch {
-	case q == nil:
-		return fn.Faultf(fn.NotFound, "bus: deliver %s: no function %q", e.ID, function)
-	case ctx.Value(insideKey{}) != b && b.closing.Load():
-		return fmt.Errorf("bus: deliver %s to %s: %w", e.ID, function, ErrClosed)
-	}
-	b.enqueue(q, delivery{event: &e}, 0)
-	return nil
 }

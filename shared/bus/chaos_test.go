@@ -1,7 +1,9 @@
 package bus_test
 
 import (
+	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -36,6 +38,50 @@ func TestDirectGoesRoundABusThatLosesEverything(t *testing.T) {
 	same(t, "taps see what was published, and that alone", seen.all(), []string{"t.a 1", "t.b 1"})
 	if err := b.Direct(t.Context(), "nobody", envelope("t.a", "1")); fn.KindOf(err) != fn.NotFound {
 		t.Errorf("direct to nobody: %v", err)
+	}
+}
+
+func TestDirectAllFollowsWhatIsEmitted(t *testing.T) {
+	var j, seen journal
+	var b *bus.Bus
+	var inside error
+	b = start(
+		t, bus.Options{Chaos: bus.Lose(100, 1)},
+		j.on("a", "t.a", func(e events.Envelope) ([]events.Envelope, error) {
+			return []events.Envelope{envelope("t.b", e.ID+"l"), envelope("t.b", e.ID+"r")}, errors.New("after the commit")
+		}),
+		j.on("b", "t.b", func(e events.Envelope) ([]events.Envelope, error) {
+			if e.ID == "1l" {
+				panic("a defect")
+			}
+			return []events.Envelope{envelope("t.circle", "")}, nil
+		}),
+		j.on("circle", "t.circle", func(e events.Envelope) ([]events.Envelope, error) {
+			return []events.Envelope{envelope("t.circle", e.ID+"x")}, nil
+		}),
+		fn.Function{Name: "publishes", On: "t.b", Handle: func(ctx context.Context, _ events.Envelope) ([]events.Envelope, error) {
+			inside = b.Publish(ctx, envelope("t.a", "lost"))
+			return nil, inside
+		}},
+	)
+	b.Tap(func(e events.Envelope) { seen.add(e.ID) })
+	err := b.DirectAll(t.Context(), envelope("t.a", "1"))
+	if want := "after the commit\nbus: b panicked: a defect"; err == nil || err.Error() != want || inside != nil {
+		t.Errorf("got %v, want %s; inside %v", err, want, inside)
+	}
+	if got := j.all(); len(got) != 18 || !slices.Equal(got[:5], []string{"a 1", "b 1l", "b 1r", "circle ", "circle x"}) {
+		t.Errorf("deliveries %q: want 3, then the circle cut at depth 16", got)
+	}
+	// Two of t.b, what the other function published for each, sixteen circles.
+	if got := seen.all(); len(got) != 20 || got[0] != "1l" {
+		t.Errorf("taps saw %d: %q", len(got), got)
+	}
+	idle(t, b)
+	if err := b.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.DirectAll(t.Context(), envelope("t.a", "1")); !errors.Is(err, bus.ErrClosed) {
+		t.Errorf("after close: %v", err)
 	}
 }
 

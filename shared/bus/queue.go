@@ -151,14 +151,15 @@ func (q *queue) call(ctx context.Context, e events.Envelope) (out []events.Envel
 	return q.fn.Handle(ctx, e)
 }
 
-// finish publishes what a handler emitted, or decides what becomes of a
-// delivery that failed. What is emitted is pending before its cause is
-// settled, so that the bus never looks idle in between.
+// finish publishes what a handler emitted, also beside an error: it committed
+// that much. Then it decides what becomes of a delivery that failed. What is
+// emitted is pending before its cause is settled, so that the bus never looks
+// idle in between.
 func (b *Bus) finish(q *queue, d delivery, out []events.Envelope, err error) {
+	for i := range out {
+		b.publish(&out[i])
+	}
 	if err == nil {
-		for i := range out {
-			b.publish(&out[i])
-		}
 		b.settle(d)
 		return
 	}

@@ -18,7 +18,7 @@ func failing(times int, err error, at *[]time.Time) fn.Function {
 	return fn.Function{Name: "f", On: "t.a", Handle: func(context.Context, events.Envelope) ([]events.Envelope, error) {
 		*at = append(*at, time.Now())
 		if len(*at) <= times {
-			return []events.Envelope{envelope("t.never", "n")}, err
+			return nil, err
 		}
 		return nil, nil
 	}}
@@ -111,6 +111,30 @@ func TestPanicIsAnError(t *testing.T) {
 		if dead := letters(t, b); len(dead) != 1 || dead[0].Error != "bus: f panicked: a defect" {
 			t.Errorf("dead letters %v", dead)
 		}
+	})
+}
+
+// TestWhatWasCommittedIsEmittedBesideAnError: a handler may have committed and
+// then failed at an effect outside.
+func TestWhatWasCommittedIsEmittedBesideAnError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var j journal
+		failed := false
+		b := start(
+			t, bus.Options{},
+			j.on("a", "t.a", func(events.Envelope) ([]events.Envelope, error) {
+				out := []events.Envelope{envelope("t.b", "2")}
+				if failed {
+					return out, nil
+				}
+				failed = true
+				return out, errors.New("no worker yet")
+			}),
+			j.on("b", "t.b", nil),
+		)
+		publish(t, b, envelope("t.a", "1"))
+		idle(t, b)
+		same(t, "deliveries", j.all(), []string{"a 1", "b 2", "a 1", "b 2"})
 	})
 }
 

@@ -11,6 +11,7 @@ package knative
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -33,6 +34,9 @@ type Options struct {
 	Sink string
 	// Sender sends them: one without overrides.
 	Sender *Sender
+	// Published hears of each emitted event, by id, once the sink has taken it or
+	// it was written as the reply.
+	Published func(id string)
 	// Ready tells whether events can be handled now; nil: always.
 	Ready func(context.Context) error
 	// Routes are the patterns (of http.ServeMux, without a method) of the HTTP
@@ -61,6 +65,9 @@ func Handler(functions []fn.Function, opts Options) *Host {
 	opts.Limit = cmp.Or(opts.Limit, 1<<20)
 	if opts.Sender == nil {
 		opts.Sender = &Sender{}
+	}
+	if opts.Published == nil {
+		opts.Published = func(string) {}
 	}
 	if opts.Log == nil {
 		opts.Log = slog.Default()
@@ -159,13 +166,15 @@ func (h *Host) answer(w http.ResponseWriter, r *http.Request, deliver func(conte
 	if err := cehttp.WriteResponseWriter(r.Context(), binding.ToMessage(&made), http.StatusOK, w); err != nil {
 		// The caller is gone and will try again.
 		h.opts.Log.Debug("knative: write reply", "event", e.ID, "error", err)
+		return
 	}
+	h.opts.Published(reply.ID)
 }
 
 // Deliver runs the functions that take e: the only one here whatever e's type,
 // else each that takes its type. What they emit goes to the sink, or is the
-// reply. When one of several fails, the delivery fails: all of them see it
-// again.
+// reply, of which Published is not told. When one of several fails, the
+// delivery fails: all of them see it again.
 func (h *Host) Deliver(ctx context.Context, e events.Envelope) (*events.Envelope, error) {
 	takers := h.events
 	if len(takers) != 1 {
@@ -179,18 +188,20 @@ func (h *Host) Deliver(ctx context.Context, e events.Envelope) (*events.Envelope
 	return h.deliver(ctx, takers, e)
 }
 
+// deliver sends on what was emitted also beside an error: a handler may have
+// committed that much. Without a sink an error leaves no room for it; it comes
+// again with the next try, which gets the first commit's answer.
 func (h *Host) deliver(ctx context.Context, takers []fn.Function, e events.Envelope) (*events.Envelope, error) {
 	var emitted []events.Envelope
+	var errs []error
 	for _, f := range takers {
 		out, err := h.call(ctx, f, e)
-		if err != nil {
-			return nil, err
-		}
-		emitted = append(emitted, out...)
+		emitted, errs = append(emitted, out...), append(errs, err)
 	}
+	failed := errors.Join(errs...)
 	switch {
-	case len(emitted) == 0:
-		return nil, nil
+	case len(emitted) == 0 || h.opts.Sink == "" && failed != nil:
+		return nil, failed
 	case h.opts.Sink == "" && len(emitted) == 1:
 		return &emitted[0], nil
 	case h.opts.Sink == "":
@@ -198,10 +209,11 @@ func (h *Host) deliver(ctx context.Context, takers []fn.Function, e events.Envel
 	}
 	for _, out := range emitted {
 		if err := h.opts.Sender.Send(ctx, h.opts.Sink, out); err != nil {
-			return nil, err
+			return nil, errors.Join(failed, err)
 		}
+		h.opts.Published(out.ID)
 	}
-	return nil, nil
+	return nil, failed
 }
 
 // call runs a handler; a panic comes back as an error, which is tried again

@@ -73,11 +73,12 @@ func world(d *diary) []fn.Function {
 		on("fails-once", "w.part", func(e events.Envelope) ([]events.Envelope, error) {
 			mu.Lock()
 			defer mu.Unlock()
+			out := []events.Envelope{next(e, "w.end", 1)}
 			if !failed[e.ID] {
 				failed[e.ID] = true
-				return nil, errors.New("not yet")
+				return out, errors.New("committed, and then failed")
 			}
-			return []events.Envelope{next(e, "w.end", 1)}, nil
+			return out, nil
 		}),
 		on("refuses", "w.end", func(events.Envelope) ([]events.Envelope, error) {
 			return nil, fn.Faultf(fn.Conflict, "never")
@@ -120,6 +121,7 @@ type broker struct {
 	table []fn.Function
 	hosts map[string]string // address by function
 	queue []events.Envelope
+	dead  map[string]bool
 }
 
 func (b *broker) publish(e events.Envelope) {
@@ -156,7 +158,10 @@ func (b *broker) deliver(function string, e events.Envelope) {
 			b.publish(knative.Unescape(out))
 			return
 		case response.StatusCode < 500 && !slices.Contains([]int{404, 408, 409, 429}, response.StatusCode):
-			b.diary.add("dead "+function, e)
+			if !b.dead[function+e.ID] { // a dead letter replaces an earlier one
+				b.diary.add("dead "+function, e)
+			}
+			b.dead[function+e.ID] = true
 			return
 		}
 	}
@@ -167,7 +172,7 @@ func (b *broker) deliver(function string, e events.Envelope) {
 // that has them all.
 func onKnative(t *testing.T, e events.Envelope, fused bool, send func(*testing.T, string, events.Envelope) (*http.Response, string)) []string {
 	var d diary
-	b := &broker{t: t, diary: &d, send: send, table: world(&d), hosts: map[string]string{}}
+	b := &broker{t: t, diary: &d, send: send, table: world(&d), hosts: map[string]string{}, dead: map[string]bool{}}
 	// K_SINK leads back to the broker, through a host of its own.
 	ingress := httptest.NewServer(knative.Handler([]fn.Function{{Name: "ingress", On: fn.Everything, Handle: func(_ context.Context, e events.Envelope) ([]events.Envelope, error) {
 		b.publish(e)
@@ -178,7 +183,7 @@ func onKnative(t *testing.T, e events.Envelope, fused bool, send func(*testing.T
 	defer whole.Close()
 	for _, f := range b.table {
 		opts := knative.Options{Log: quiet}
-		if f.Name == "splits" {
+		if f.Name == "splits" || f.Name == "fails-once" { // the others reply
 			opts.Sink = ingress.URL
 		}
 		single := httptest.NewServer(knative.Handler([]fn.Function{f}, opts))
@@ -214,7 +219,7 @@ func TestHostsAreEqual(t *testing.T) {
 		e := drawEnvelope(r)
 		e.Type = "w.start"
 		want := onBus(t, e)
-		if len(want) != 29 {
+		if len(want) != 35 {
 			r.Fatalf("%d entries: %q", len(want), want)
 		}
 		for name, got := range map[string][]string{

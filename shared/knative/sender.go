@@ -70,11 +70,18 @@ func TrustingClient(pem string) (*http.Client, error) {
 // was no answer, or one that asks for another try, to the last; fn.Invalid when
 // target refused the event for good. A second Send is a second delivery.
 func (s *Sender) Send(ctx context.Context, target string, e events.Envelope) error {
+	_, err := s.Ask(ctx, target, e)
+	return err
+}
+
+// Ask is Send that gives back the event that target replied with, nil where it
+// sent none.
+func (s *Sender) Ask(ctx context.Context, target string, e events.Envelope) (*events.Envelope, error) {
 	tries := cmp.Or(s.Tries, 4)
 	for try := 1; ; try++ {
-		err := s.post(ctx, target, e)
+		reply, err := s.post(ctx, target, e)
 		if err == nil || try >= tries || !fn.KindOf(err).Retry() {
-			return err
+			return reply, err
 		}
 		full := cmp.Or(s.Backoff, 100*time.Millisecond) << (try - 1)
 		pause := time.NewTimer(full/2 + rand.N(full/2+1))
@@ -82,15 +89,18 @@ func (s *Sender) Send(ctx context.Context, target string, e events.Envelope) err
 		case <-pause.C:
 		case <-ctx.Done():
 			pause.Stop()
-			return fmt.Errorf("knative: send %s to %s: %w (%w)", e.ID, target, ctx.Err(), err)
+			return nil, fmt.Errorf("knative: send %s to %s: %w (%w)", e.ID, target, ctx.Err(), err)
 		}
 	}
 }
 
-func (s *Sender) post(ctx context.Context, target string, e events.Envelope) error {
+// answerLimit is the most that is read of an answer.
+const answerLimit = 1 << 20
+
+func (s *Sender) post(ctx context.Context, target string, e events.Envelope) (*events.Envelope, error) {
 	request, err := s.request(ctx, target, e)
 	if err != nil {
-		return fn.Faultf(fn.Invalid, "knative: send %s to %s: %w", e.ID, target, err)
+		return nil, fn.Faultf(fn.Invalid, "knative: send %s to %s: %w", e.ID, target, err)
 	}
 	client := s.Client
 	if client == nil {
@@ -98,19 +108,33 @@ func (s *Sender) post(ctx context.Context, target string, e events.Envelope) err
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return fmt.Errorf("knative: send %s: %w", e.ID, err)
+		return nil, fmt.Errorf("knative: send %s: %w", e.ID, err)
 	}
 	defer response.Body.Close()
-	// Read so that the connection can be used again; a reply of the target's is
-	// none of ours.
-	said, _ := io.ReadAll(io.LimitReader(response.Body, 4096))
+	// To the end, so that the connection can be used again.
+	said, err := io.ReadAll(io.LimitReader(response.Body, answerLimit))
 	switch code := response.StatusCode; {
+	case code < 300 && err != nil:
+		return nil, fmt.Errorf("knative: send %s to %s: read the answer: %w", e.ID, target, err)
 	case code < 300:
-		return nil
+		return replied(response.Header, said)
 	case tryAgain(code):
-		return fn.Faultf(fn.Transient, "knative: send %s to %s: %s %s", e.ID, target, response.Status, bytes.TrimSpace(said))
+		return nil, fn.Faultf(fn.Transient, "knative: send %s to %s: %s %s", e.ID, target, response.Status, bytes.TrimSpace(said))
 	}
-	return fn.Faultf(fn.Invalid, "knative: send %s to %s: %s %s", e.ID, target, response.Status, bytes.TrimSpace(said))
+	return nil, fn.Faultf(fn.Invalid, "knative: send %s to %s: %s %s", e.ID, target, response.Status, bytes.TrimSpace(said))
+}
+
+// replied reads the event of an answer. Whatever else it holds is none of ours:
+// a sink may say "ok".
+func replied(header http.Header, body []byte) (*events.Envelope, error) {
+	if header.Get("Ce-Specversion") == "" && !strings.HasPrefix(header.Get("Content-Type"), "application/cloudevents") {
+		return nil, nil
+	}
+	reply, err := decodeMessage(header, io.NopCloser(bytes.NewReader(body)))
+	if err != nil {
+		return nil, fmt.Errorf("knative: read the reply: %w", err)
+	}
+	return &reply, nil
 }
 
 // tryAgain is Knative's own rule: a 404 comes from a pod that is about to be

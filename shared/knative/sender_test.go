@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -119,8 +120,15 @@ func TestEmittedEventsGoToTheSink(t *testing.T) {
 			e.ID = strings.Repeat("x", i+1)
 			r.emit = append(r.emit, e)
 		}
-		server := host(t, knative.Options{Sink: s.URL, Sender: &knative.Sender{Backoff: time.Microsecond}}, r.function("f", "t.a"))
+		var published []string
+		server := host(t, knative.Options{
+			Sink: s.URL, Sender: &knative.Sender{Backoff: time.Microsecond},
+			Published: func(id string) { published = append(published, id) },
+		}, r.function("f", "t.a"))
 		response, body := postStructured(t, server.URL, small)
+		if len(published) != count {
+			t.Errorf("%d events: told of %v", count, published)
+		}
 		if response.StatusCode != http.StatusAccepted || body != "" {
 			t.Errorf("%d events: %s %q", count, response.Status, body)
 		}
@@ -139,9 +147,99 @@ func TestSinkThatDoesNotTake(t *testing.T) {
 	for status, want := range map[int]int{500: 503, 400: 422} {
 		s := newSink(t, status)
 		r := record{emit: []events.Envelope{small}}
-		server := host(t, knative.Options{Sink: s.URL, Sender: &knative.Sender{Backoff: time.Microsecond}}, r.function("f", "t.a"))
+		server := host(t, knative.Options{
+			Sink: s.URL, Sender: &knative.Sender{Backoff: time.Microsecond},
+			Published: func(id string) { t.Errorf("told of %s", id) },
+		}, r.function("f", "t.a"))
 		response, body := postStructured(t, server.URL, small)
 		isProblem(t, "sink", response, body, want)
+	}
+}
+
+// TestWhatWasCommittedIsEmittedBesideAnError: a handler may have committed and
+// then failed at an effect outside.
+func TestWhatWasCommittedIsEmittedBesideAnError(t *testing.T) {
+	s := newSink(t, 202)
+	r := record{emit: []events.Envelope{small}, err: errors.New("no worker yet")}
+	server := host(t, knative.Options{Sink: s.URL}, r.function("f", "t.a"))
+	response, body := postStructured(t, server.URL, small)
+	isProblem(t, "failed", response, body, 503)
+	if len(s.took) != 1 {
+		t.Errorf("the sink took %d events", len(s.took))
+	}
+}
+
+func TestPublishedIsToldOfTheReply(t *testing.T) {
+	told := make(chan string, 1)
+	reply := small
+	reply.ID = "reply"
+	r := record{emit: []events.Envelope{reply}}
+	server := host(t, knative.Options{Published: func(id string) { told <- id }}, r.function("f", "t.a"))
+	if response, body := postStructured(t, server.URL, small); response.StatusCode != http.StatusOK {
+		t.Errorf("%s %s", response.Status, body)
+	}
+	if id := <-told; id != "reply" {
+		t.Errorf("told of %s", id)
+	}
+}
+
+func TestAnswersThatAreNoEvents(t *testing.T) {
+	answer := func(header, value, body string) string {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set(header, value)
+			io.WriteString(w, body)
+		}))
+		t.Cleanup(server.Close)
+		return server.URL
+	}
+	sender := &knative.Sender{Tries: 1}
+	if reply, err := sender.Ask(t.Context(), answer("Content-Type", "text/plain", "ok"), small); reply != nil || err != nil {
+		t.Errorf("a sink that says ok: %v %v", reply, err)
+	}
+	for header, value := range map[string]string{"Ce-Specversion": "1.0", "Content-Type": "application/cloudevents+json"} {
+		if _, err := sender.Ask(t.Context(), answer(header, value, "{"), small); !errors.Is(err, events.ErrInvalid) {
+			t.Errorf("a malformed reply: %v", err)
+		}
+	}
+	if err := sender.Send(t.Context(), answer("Content-Length", "100", "cut off"), small); err == nil || fn.KindOf(err) != fn.Transient {
+		t.Errorf("an answer that was cut off: %v", err)
+	}
+}
+
+func TestDirectFollowsReplies(t *testing.T) {
+	next := func(typ events.Type) []events.Envelope {
+		e := small
+		e.ID, e.Type = string(typ), typ
+		return []events.Envelope{e}
+	}
+	a, b, circle := &record{emit: next("t.b")}, &record{err: errors.New("away")}, &record{emit: next("t.circle")}
+	everything := &record{}
+	functions := []fn.Function{
+		a.function("a", "t.a"), b.function("b", "t.b"), circle.function("circle", "t.b"),
+		circle.function("again", "t.circle"), everything.function("everything", fn.Everything), page("page", says("x")),
+	}
+	address := map[string]string{}
+	for _, f := range functions {
+		address[f.Name] = host(t, knative.Options{}, f).URL
+	}
+	var published []string
+	d := &knative.Direct{
+		Functions: functions, Address: func(name string) string { return address[name] },
+		Sender:    &knative.Sender{Tries: 2, Backoff: time.Microsecond},
+		Published: func(id string) { published = append(published, id) },
+	}
+	err := d.Deliver(t.Context(), small)
+	if err == nil || fn.KindOf(err) != fn.Transient || !strings.Contains(err.Error(), "away") {
+		t.Errorf("got %v", err)
+	}
+	// The circle: once for t.b, then for t.circle down to the bound.
+	for what, counts := range map[string][2]int{
+		"a": {len(a.all()), 1}, "b": {len(b.all()), 2}, "circle": {len(circle.all()), 16},
+		"everything": {len(everything.all()), 17}, "published": {len(published), 16},
+	} {
+		if counts[0] != counts[1] {
+			t.Errorf("%s: %d, want %d", what, counts[0], counts[1])
+		}
 	}
 }
 
@@ -158,7 +256,7 @@ func TestSeveralEventsNeedASink(t *testing.T) {
 func TestTrustingClient(t *testing.T) {
 	s := newSink(t, 202)
 	secure := httptest.NewUnstartedServer(s)
-	secure.Config.ErrorLog = nil
+	secure.Config.ErrorLog = slog.NewLogLogger(quiet.Handler(), slog.LevelError)
 	secure.StartTLS()
 	t.Cleanup(secure.Close)
 	certificate := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw}))

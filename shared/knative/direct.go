@@ -1,0 +1,56 @@
+package knative
+
+import (
+	"context"
+	"errors"
+
+	"github.com/relevo-ci/relevo/events"
+	"github.com/relevo-ci/relevo/shared/fn"
+)
+
+// Direct hands events to the services of functions round the broker: the clock
+// heals with it what the broker lost or refused.
+type Direct struct {
+	// Functions is the table that tells who subscribes to what.
+	Functions []fn.Function
+	// Address is where a function is posted to, by its name.
+	Address func(function string) string
+	// Sender sends; one without overrides where nil.
+	Sender *Sender
+	// Published hears of each event that a function replied with, by id; may be
+	// nil.
+	Published func(id string)
+}
+
+// directDepth bounds how far replies are followed; the clock comes again.
+const directDepth = 16
+
+// Deliver posts e to every function that subscribes to it, and what they reply
+// to the next. It returns when all of them have answered, with their errors. A
+// function that has a sink sends there instead, through the broker.
+func (d *Direct) Deliver(ctx context.Context, e events.Envelope) error {
+	return d.deliver(ctx, e, 0)
+}
+
+func (d *Direct) deliver(ctx context.Context, e events.Envelope, depth int) error {
+	sender := d.Sender
+	if sender == nil {
+		sender = &Sender{}
+	}
+	var errs []error
+	for _, f := range d.Functions {
+		if f.Handle == nil || f.On != e.Type && f.On != fn.Everything {
+			continue
+		}
+		reply, err := sender.Ask(ctx, d.Address(f.Name), e)
+		errs = append(errs, err)
+		if reply == nil || depth == directDepth {
+			continue
+		}
+		if d.Published != nil {
+			d.Published(reply.ID)
+		}
+		errs = append(errs, d.deliver(ctx, *reply, depth+1))
+	}
+	return errors.Join(errs...)
+}
