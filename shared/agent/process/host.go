@@ -154,6 +154,7 @@ func (h *Host) End(p *Process, grace time.Duration, spare map[int]bool) {
 			h.mu.Unlock()
 			if len(h.descendants(spare)) == 0 {
 				timer.Stop()
+				h.reap()
 				return
 			}
 			select {

@@ -1,0 +1,246 @@
+// Package agent is what runs in every worker: it reads its launch, says hello
+// to the control plane, runs the steps of the job and reports what they print
+// and how they end. It outlives the control plane: what cannot be delivered is
+// spooled and sent again.
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"github.com/relevo-ci/relevo/events"
+	"github.com/relevo-ci/relevo/shared/agent/inspect"
+	"github.com/relevo-ci/relevo/shared/agent/mask"
+	"github.com/relevo-ci/relevo/shared/agent/process"
+	"github.com/relevo-ci/relevo/shared/agent/report"
+	"github.com/relevo-ci/relevo/shared/agent/spool"
+	"github.com/relevo-ci/relevo/shared/domain/execution"
+)
+
+// How the agent exits. That the job failed is told to the control plane, not
+// by the exit code.
+const (
+	ExitDone        = 0  // the control plane heard how the job went
+	ExitUsage       = 2  // the command line or the launch makes no sense
+	ExitGone        = 10 // the attempt is over, or another agent's: nothing was run, or all was killed
+	ExitUndelivered = 11 // the control plane could not be told
+	ExitTrouble     = 12 // the agent could not do its work
+)
+
+// PortFile is the file beside the launch that holds the inspection port.
+const PortFile = "inspect.port"
+
+// memoryLimit is where the garbage collector gets to work hard, in bytes: the
+// agent lives off its job's memory.
+const memoryLimit = 48 << 20
+
+// Usage is what the agent can be asked to do.
+const Usage = `usage: relevo-agent run LAUNCH   run the job of a launch file
+       relevo-agent dial PORT    connect to a port on loopback, or to that in a file
+       relevo-agent version
+`
+
+// Main does what the arguments after the program's name ask for, and returns
+// the exit code. Steps inherit environ.
+func Main(args, environ []string, version string, stdin io.Reader, stdout, stderr io.Writer) int {
+	switch {
+	case len(args) == 2 && args[0] == "run":
+		return run(args[1], environ, log.New(stderr, "relevo-agent: ", 0))
+	case len(args) == 2 && args[0] == "dial":
+		if err := inspect.Dial(args[1], stdin, stdout); err != nil {
+			fmt.Fprintln(stderr, err)
+			return ExitTrouble
+		}
+		return ExitDone
+	case len(args) == 1 && args[0] == "version":
+		fmt.Fprintln(stdout, version)
+		return ExitDone
+	}
+	io.WriteString(stderr, Usage)
+	return ExitUsage
+}
+
+// attempt is the agent at work.
+type attempt struct {
+	launch   *execution.Launch
+	dir      string // of the launch
+	temp     string
+	log      *log.Logger
+	host     *process.Host
+	masks    *mask.Set
+	spool    *spool.Spool
+	client   *report.Client
+	reporter *report.Reporter
+	stops    *stops
+}
+
+// run runs the job of a launch file.
+func run(launch string, environ []string, logger *log.Logger) int {
+	debug.SetMemoryLimit(memoryLimit)
+	stops := newStops()
+	listenForSignals(stops)
+	a, err := newAttempt(launch, stops, logger)
+	if err != nil {
+		logger.Print(err)
+		if errors.Is(err, ErrLaunch) {
+			return ExitUsage
+		}
+		return ExitTrouble
+	}
+	defer os.RemoveAll(a.temp)
+	defer a.spool.Close()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	if err := a.hello(ctx); err != nil {
+		return a.exit(err)
+	}
+	return a.exit(a.work(ctx, environ))
+}
+
+func newAttempt(path string, stops *stops, logger *log.Logger) (*attempt, error) {
+	l, err := readLaunch(path)
+	if err != nil {
+		return nil, err
+	}
+	client, err := newClient(l)
+	if err != nil {
+		return nil, err
+	}
+	temp, err := tempFolder(path)
+	if err != nil {
+		return nil, err
+	}
+	a := &attempt{
+		launch: l, dir: filepath.Dir(path), temp: temp, log: logger, host: process.NewHost(),
+		masks: &mask.Set{}, spool: spool.New(temp, l.SpoolMax), client: client, stops: stops,
+	}
+	// A step can read the launch, and must not print the token.
+	if err := a.masks.Add(l.Token); err != nil {
+		return nil, fmt.Errorf("agent: mask the token: %w", err)
+	}
+	a.reporter = report.New(report.Config{
+		Identity: execution.Report{AttemptRef: l.AttemptRef, Worker: l.Worker, Nonce: nonce()},
+		Sender:   client, Spool: a.spool, Heartbeat: l.Heartbeat, Log: logger,
+		OnCancel: func(reason string) { a.stops.ask(events.Cancelled, reason) },
+	})
+	return a, nil
+}
+
+// listenForSignals stops the job when the worker is told to end. Nobody
+// cancelled it: an eviction and the host's shutdown are not the author's.
+func listenForSignals(stops *stops) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	// A terminal that goes away is no reason to end. Not signal.Ignore: what is
+	// ignored stays so in the steps, and breaks their pipes.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP, syscall.SIGPIPE)
+	go func() {
+		for s := range signals {
+			stops.ask(events.Infra, fmt.Sprintf("the worker was told to end (%v)", s))
+		}
+	}()
+}
+
+// hello says hello, until it is heard or the worker is told to end: nothing
+// was run, so nothing is lost.
+func (a *attempt) hello(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-a.stops.asked:
+			// The hello on its way may still be answered.
+			select {
+			case <-time.After(a.launch.Grace):
+			case <-ctx.Done():
+			}
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return a.reporter.Hello(ctx)
+}
+
+// work runs the job while the reporter tells of it, until all is told.
+func (a *attempt) work(ctx context.Context, environ []string) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	gone := make(chan struct{})
+	told := make(chan error, 1)
+	go func() {
+		err := a.reporter.Run(ctx)
+		if err != nil {
+			close(gone)
+			a.spool.Close()
+		}
+		told <- err
+	}()
+	finished := make(chan struct{})
+	go func() {
+		defer close(finished)
+		a.reporter.Finish(a.job(ctx, environ, gone))
+	}()
+	err := <-told
+	// All that is left, and what somebody who looks in started at the last
+	// moment.
+	a.host.KillAll(nil)
+	// Without pipes held open by what cannot be killed, at once.
+	select {
+	case <-finished:
+	case <-time.After(a.launch.Grace):
+	}
+	return err
+}
+
+// job makes ready and runs the steps.
+func (a *attempt) job(ctx context.Context, environ []string, gone <-chan struct{}) execution.Ending {
+	j := &job{
+		launch: a.launch, temp: a.temp, inherited: inherited(environ), host: a.host,
+		journal: &journal{spool: a.spool, masks: a.masks}, masks: a.masks,
+		tell: a.reporter.Step, stops: a.stops, gone: gone,
+	}
+	var err error
+	if j.secrets, err = a.secrets(ctx); err != nil {
+		return execution.Ending{Verdict: events.Infra, Reason: err.Error()}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	a.inspection(ctx, j)
+	return j.run()
+}
+
+// inspection lets people look in, where that is possible.
+func (a *attempt) inspection(ctx context.Context, j *job) {
+	s := &inspect.Server{
+		Token: a.launch.Token, Log: a.spool.ReadAt, Bounds: a.spool.Bounds, Errors: a.log,
+		Exec: func(ctx context.Context, script string, out io.Writer) (int, error) {
+			return j.exec(script, ctx.Done(), writer(out))
+		},
+	}
+	if err := s.Listen(ctx, filepath.Join(a.dir, PortFile)); err != nil {
+		a.log.Printf("nobody can look in: %v", err)
+	}
+}
+
+// exit turns how the conversation ended into an exit code.
+func (a *attempt) exit(err error) int {
+	if err != nil {
+		a.log.Print(err)
+	}
+	switch {
+	case err == nil:
+		return ExitDone
+	case errors.Is(err, report.ErrGone):
+		return ExitGone
+	}
+	return ExitUndelivered
+}
