@@ -124,9 +124,11 @@ func (r *Run) request1(em *events.Emitter, j *Job, s *JobSpec) {
 		return v
 	}
 	req.Name = eval("name", s.Name)
-	for _, l := range s.RunsOn {
-		req.Requirements.Labels = append(slices.Clone(req.Requirements.Labels), eval("runs-on", l))
+	labels, err := runsOn(s, env)
+	if err != nil {
+		errs = append(errs, err)
 	}
+	req.Requirements.Labels = append(slices.Clone(req.Requirements.Labels), labels...)
 	if c := s.Concurrency; c != nil {
 		req.Group = eval("concurrency", c.Group)
 		req.CancelInProgress = c.CancelInProgress != nil && eval("cancel-in-progress", *c.CancelInProgress) == "true"
@@ -136,6 +138,25 @@ func (r *Run) request1(em *events.Emitter, j *Job, s *JobSpec) {
 		return
 	}
 	r.emit(em, req)
+}
+
+// runsOn evaluates the labels; an expression may give one or a list.
+func runsOn(s *JobSpec, env *expression.Env) ([]string, error) {
+	var labels []string
+	for _, l := range s.RunsOn {
+		v, err := l.Value(env)
+		if err != nil {
+			return nil, fmt.Errorf("runs-on: %w", err)
+		}
+		list, ok := v.([]any)
+		if !ok {
+			list = []any{v}
+		}
+		for _, one := range list {
+			labels = append(labels, expression.String(one))
+		}
+	}
+	return labels, nil
 }
 
 // fail ends a job without a retry.

@@ -46,6 +46,7 @@ func (p Pools) Offer(r events.JobRequested) events.OfferCreated {
 	if pool == "" {
 		pool = p.For(r.Requirements.Labels)
 	}
+	r.Requirements.Resources.Slots = max(1, r.Requirements.Resources.Slots)
 	return events.OfferCreated{
 		OfferRef: events.OfferRef{Pool: pool, Offer: events.OfferFor(r.JobRef, r.Attempt)},
 		For:      events.AttemptRef{JobRef: r.JobRef, Attempt: r.Attempt},

@@ -1,0 +1,190 @@
+// Package hosted is what runs within a process that Knative or func starts: the
+// functions' table over the one Redis, and the HTTP host that serves those of
+// it that the process was told to.
+package hosted
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/relevo-ci/relevo/config"
+	"github.com/relevo-ci/relevo/events"
+	"github.com/relevo-ci/relevo/functions"
+	clockticked "github.com/relevo-ci/relevo/functions/clock-ticked"
+	"github.com/relevo-ci/relevo/functions/worker"
+	"github.com/relevo-ci/relevo/shared/domain/pipeline"
+	"github.com/relevo-ci/relevo/shared/domain/scheduling"
+	"github.com/relevo-ci/relevo/shared/fn"
+	"github.com/relevo-ci/relevo/shared/knative"
+	"github.com/relevo-ci/relevo/shared/logs"
+	"github.com/relevo-ci/relevo/shared/protocol"
+	"github.com/relevo-ci/relevo/shared/provider"
+	"github.com/relevo-ci/relevo/shared/redis"
+	"github.com/relevo-ci/relevo/shared/state"
+	"github.com/relevo-ci/relevo/shared/workers"
+)
+
+// Service is the functions of one process, ready to serve.
+type Service struct {
+	*knative.Host
+	// Functions are those that it serves.
+	Functions []fn.Function
+	// Published strikes an event that has left this process.
+	Published func(id string)
+
+	config config.Config
+	store  *redis.Store
+	sender *knative.Sender
+	log    *slog.Logger
+}
+
+// Open connects to Redis and makes the service. Functions that launch workers
+// are served only where there are providers.
+func Open(ctx context.Context, c config.Config, providers ...provider.Provider) (*Service, error) {
+	if c.Redis.URL == "" {
+		return nil, errors.New("hosted: RELEVO_REDIS_URL is not set")
+	}
+	s := &Service{
+		config: c,
+		sender: &knative.Sender{Overrides: c.Host.Overrides},
+		log:    slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: c.Log.Level})),
+	}
+	if c.Host.CACerts != "" {
+		var err error
+		if s.sender.Client, err = knative.TrustingClient(c.Host.CACerts); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if s.store, err = redis.Open(ctx, c.Redis.URL.Reveal(), redis.Options{}); err != nil {
+		return nil, err
+	}
+	if err := s.serve(ctx, providers); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// serve makes the table and picks from it.
+func (s *Service) serve(ctx context.Context, providers []provider.Provider) error {
+	committer := &state.Committer{Store: s.store}
+	s.Published = committer.Published
+	deps, err := s.deps(ctx, committer, providers)
+	if err != nil {
+		return err
+	}
+	direct := &knative.Direct{Address: s.address, Sender: s.sender, Published: s.Published}
+	deps.Clock.Direct = direct.Deliver
+	if s.config.Host.Functions == "" {
+		deps.Clock.Direct = func(ctx context.Context, e events.Envelope) error { return s.publish(ctx, []events.Envelope{e}) }
+	}
+	direct.Functions = functions.All(deps)
+	table := slices.DeleteFunc(slices.Clone(direct.Functions), func(f fn.Function) bool {
+		return f.Launches && len(providers) == 0
+	})
+	if s.Functions, err = knative.Pick(table, s.config.Host.Function, s.config.Host.Service); err != nil {
+		return err
+	}
+	s.Host = knative.Handler(s.Functions, knative.Options{
+		Limit: s.config.Host.EventBytes, Sink: s.config.Host.Sink, Sender: s.sender,
+		Ready: s.Ready, Published: s.Published, Log: s.log,
+		Routes: map[string][]string{"api": {"/"}},
+	})
+	return nil
+}
+
+// deps are what the functions are made of, but for the clock's way round the
+// broker, which needs their table.
+func (s *Service) deps(ctx context.Context, committer *state.Committer, providers []provider.Provider) (functions.Deps, error) {
+	c := s.config
+	policy := pipeline.DefaultPolicy()
+	policy.Lease, policy.StartDeadline, policy.InfraRetries = c.Pipeline.Lease, c.Pipeline.StartDeadline, c.Pipeline.InfraRetries
+	runs := &state.Runs{Committer: committer, Policy: policy}
+	pools := &state.Pools{Committer: committer, Settings: scheduling.Settings{OfferTTL: c.Scheduler.OfferTTL, Nudge: policy.Nudge}}
+	groups := &state.Groups{Committer: committer, Nudge: policy.Nudge}
+	launcher := &workers.Workers{Runs: runs, Providers: map[string]provider.Provider{}, Settings: workers.Settings{
+		Report: map[string]string{"": c.Worker.URL}, Key: []byte(c.Worker.Key.Reveal()), Heartbeat: c.Pipeline.Heartbeat,
+	}}
+	for _, p := range providers {
+		launcher.Providers[p.Name()] = p
+	}
+	if len(providers) > 0 {
+		_, moment, err := s.store.Load(ctx, protocol.PartitionOf(""))
+		if err != nil {
+			return functions.Deps{}, err
+		}
+		launcher.Settings.Installation = moment.Installation
+	}
+	kept, err := openLogs(c.Data.Dir)
+	if err != nil {
+		return functions.Deps{}, err
+	}
+	return functions.Deps{
+		Runs: runs, Pools: pools, Groups: groups, Workers: launcher,
+		Routes:  scheduling.Pools{Default: events.PoolID(c.Scheduler.Pool)},
+		Clock:   &clockticked.Clock{Runs: runs, Pools: pools, Groups: groups, Workers: launcher, Publish: s.publish},
+		Reports: &worker.Reports{Runs: runs, Logs: kept, Publish: s.publish},
+	}, nil
+}
+
+// logsInMemory bounds, in bytes, the logs of a process without a folder.
+const logsInMemory = 64 << 20
+
+func openLogs(dir string) (logs.Store, error) {
+	if dir == "" {
+		return logs.NewMemory(logsInMemory), nil
+	}
+	return logs.NewFiles(filepath.Join(dir, "logs"))
+}
+
+func (s *Service) address(function string) string {
+	return strings.ReplaceAll(s.config.Host.Functions, "{function}", function)
+}
+
+// publish sends events that come from no delivery to the broker. What does not
+// get there stays in the outbox.
+func (s *Service) publish(ctx context.Context, es []events.Envelope) error {
+	if s.config.Host.Sink == "" && len(es) > 0 {
+		return fmt.Errorf("hosted: publish %s: K_SINK is not set", es[0].ID)
+	}
+	for _, e := range es {
+		if err := s.sender.Send(ctx, s.config.Host.Sink, e); err != nil {
+			return err
+		}
+		s.Published(e.ID)
+	}
+	return nil
+}
+
+// Ready tells whether Redis answers.
+func (s *Service) Ready(ctx context.Context) error {
+	_, _, err := s.store.Load(ctx, protocol.PartitionOf(""))
+	return err
+}
+
+// Serve answers HTTP until ctx ends and what was under way is finished.
+func (s *Service) Serve(ctx context.Context) error {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.config.Host.Address())
+	if err != nil {
+		return fmt.Errorf("hosted: listen: %w", err)
+	}
+	s.log.Info("serving", "address", l.Addr().String(), "functions", len(s.Functions), "first", first(s.Functions))
+	return knative.Serve(ctx, l, s.Host, s.config.Host.Drain)
+}
+
+func first(all []fn.Function) string {
+	if len(all) == 0 {
+		return ""
+	}
+	return all[0].Name
+}
+
+// Close ends the connection to Redis.
+func (s *Service) Close() error { return s.store.Close() }

@@ -1,0 +1,287 @@
+// Package inprocess is the host of `relevo run` and `relevo up`: all functions
+// on the bus of one process, with a store, a log store and the providers of
+// this machine.
+package inprocess
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/relevo-ci/relevo/events"
+	"github.com/relevo-ci/relevo/functions"
+	clockticked "github.com/relevo-ci/relevo/functions/clock-ticked"
+	"github.com/relevo-ci/relevo/functions/worker"
+	"github.com/relevo-ci/relevo/shared/bus"
+	"github.com/relevo-ci/relevo/shared/domain/pipeline"
+	"github.com/relevo-ci/relevo/shared/domain/scheduling"
+	"github.com/relevo-ci/relevo/shared/feed"
+	"github.com/relevo-ci/relevo/shared/fn"
+	"github.com/relevo-ci/relevo/shared/logs"
+	"github.com/relevo-ci/relevo/shared/protocol"
+	"github.com/relevo-ci/relevo/shared/provider"
+	"github.com/relevo-ci/relevo/shared/state"
+	"github.com/relevo-ci/relevo/shared/workers"
+)
+
+// Pool is the one pool of this host.
+const Pool events.PoolID = "local"
+
+// Options are what a Host is made of.
+type Options struct {
+	Store     protocol.Store
+	Logs      logs.Store
+	Providers map[string]provider.Provider
+	Policy    pipeline.Policy
+	OfferTTL  time.Duration
+	Workers   workers.Settings
+	Chaos     bus.Chaos
+	Bus       bus.Options
+	Feed      feed.Feed // nil: nobody watches
+	// Sockets is the folder of the report socket.
+	Sockets string
+	Log     *slog.Logger
+}
+
+// Host runs the functions until it is closed.
+type Host struct {
+	Deps  functions.Deps
+	Bus   *bus.Bus
+	Table []fn.Function
+
+	opts  Options
+	log   *slog.Logger
+	ctx   context.Context
+	stop  context.CancelFunc
+	tasks sync.WaitGroup
+	wake  chan struct{}
+
+	mu   sync.Mutex // also held while taps run: it makes their order
+	taps []func(events.Envelope)
+}
+
+// Start makes a host and lets it run.
+func Start(ctx context.Context, o Options) (*Host, error) {
+	h := &Host{opts: o, log: o.Log, wake: make(chan struct{}, 1)}
+	h.ctx, h.stop = context.WithCancel(context.WithoutCancel(ctx))
+	o.Bus.Chaos, o.Bus.Log = o.Chaos, o.Log
+	h.Bus = bus.New(o.Bus)
+	committer := &state.Committer{Store: o.Store}
+	runs := &state.Runs{Committer: committer, Policy: o.Policy}
+	h.Deps = functions.Deps{
+		Runs: runs,
+		Pools: &state.Pools{
+			Committer: committer,
+			Settings:  scheduling.Settings{OfferTTL: o.OfferTTL, Nudge: o.Policy.Nudge},
+			Policies:  map[events.PoolID]scheduling.Policy{Pool: {Fixed: true}},
+		},
+		Groups:  &state.Groups{Committer: committer, Nudge: o.Policy.Nudge},
+		Workers: &workers.Workers{Runs: runs, Providers: o.Providers, Settings: o.Workers},
+		Routes:  scheduling.Pools{Default: Pool},
+		Reports: &worker.Reports{Runs: runs, Logs: o.Logs, Publish: h.Publish},
+	}
+	if o.Feed != nil {
+		h.Deps.Feed = o.Feed
+	}
+	h.Deps.Clock = &clockticked.Clock{
+		Runs: runs, Pools: h.Deps.Pools, Groups: h.Deps.Groups, Workers: h.Deps.Workers,
+		Publish: h.Publish, Direct: h.direct,
+	}
+	h.Bus.Tap(h.see)
+	h.Table = functions.All(h.Deps)
+	if err := h.Bus.Subscribe(h.Table...); err != nil {
+		return nil, err
+	}
+	if err := h.listen(); err != nil {
+		return nil, err
+	}
+	for _, p := range o.Providers {
+		h.tasks.Go(func() { h.watch(p) })
+	}
+	h.tasks.Go(h.clock)
+	return h, nil
+}
+
+// Publish gives events to the bus and strikes those that it took.
+func (h *Host) Publish(ctx context.Context, es []events.Envelope) error {
+	var errs []error
+	for _, e := range es {
+		if err := h.Bus.Publish(ctx, e); err != nil {
+			errs = append(errs, err) // the outbox keeps it
+			continue
+		}
+		h.Deps.Runs.Published(e.ID)
+	}
+	return errors.Join(errs...)
+}
+
+// direct hands an event to its subscribers round the bus; what they emit goes
+// on in the same way, so that a bus that loses everything loses nothing here.
+func (h *Host) direct(ctx context.Context, e events.Envelope) error {
+	return h.directly(ctx, e, 0)
+}
+
+// maxHops bounds a chain of direct deliveries; the way of a job has six.
+const maxHops = 16
+
+func (h *Host) directly(ctx context.Context, e events.Envelope, hops int) error {
+	var errs []error
+	for _, f := range h.Table {
+		if f.Handle == nil || (f.On != e.Type && f.On != fn.Everything) {
+			continue
+		}
+		out, err := f.Handle(ctx, e)
+		errs = append(errs, err)
+		for _, o := range out {
+			h.see(o)
+			h.Deps.Runs.Published(o.ID)
+			if hops < maxHops {
+				errs = append(errs, h.directly(ctx, o, hops+1))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Tap lets f see every event, in the order of publishing. One that is sent
+// again is seen again. f must be quick.
+func (h *Host) Tap(f func(events.Envelope)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.taps = append(h.taps, f)
+}
+
+func (h *Host) see(e events.Envelope) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, f := range h.taps {
+		f(e)
+	}
+}
+
+// function finds a row of the table.
+func (h *Host) function(name string) fn.Function {
+	for _, f := range h.Table {
+		if f.Name == name {
+			return f
+		}
+	}
+	return fn.Function{}
+}
+
+// Handle runs one function on an event and publishes what it emits, as the
+// front doors do: it returns after the commit.
+func (h *Host) Handle(ctx context.Context, function string, e events.Envelope) error {
+	f := h.function(function)
+	if f.Handle == nil {
+		return fmt.Errorf("inprocess: no function %s", function)
+	}
+	out, err := f.Handle(ctx, e)
+	if err != nil {
+		return err
+	}
+	return h.Publish(ctx, out)
+}
+
+// Submit accepts a run: it is in the ledger when this returns.
+func (h *Host) Submit(ctx context.Context, req events.RunRequested) error {
+	res, err := h.Deps.Runs.Create(ctx, "api", req)
+	if err != nil {
+		return err
+	}
+	return h.Publish(ctx, res.Emitted)
+}
+
+// Cancel cancels a run, or a job of it: decided when this returns.
+func (h *Host) Cancel(ctx context.Context, d events.CancelRequested) error {
+	_, moment, err := h.Deps.Runs.Load(ctx, d.Run)
+	if err != nil {
+		return err
+	}
+	id := events.DeriveID("cancel", string(d.Run), string(d.Job), moment.Now.String())
+	e, err := events.New(id, "/relevo/api", "", moment.Now, d)
+	if err != nil {
+		return err
+	}
+	if err := h.Bus.Publish(ctx, e); err != nil {
+		return err
+	}
+	return h.Handle(ctx, "cancel-requested", e)
+}
+
+// Declare declares a node of the pool.
+func (h *Host) Declare(ctx context.Context, d events.CapacityUpdated) error {
+	d.Pool = Pool
+	id := events.DeriveID("node", string(d.Node), d.Since.String())
+	e, err := events.New(id, "/relevo/host", "", d.Since, d)
+	if err != nil {
+		return err
+	}
+	return h.Handle(ctx, "capacity-updated", e)
+}
+
+// watch turns what a provider tells into events.
+func (h *Host) watch(p provider.Provider) {
+	for h.ctx.Err() == nil {
+		err := p.Watch(h.ctx, func(c provider.Change) {
+			c.Placement.Provider = p.Name()
+			if err := h.Publish(h.ctx, []events.Envelope{change(c)}); err != nil {
+				h.log.Warn("worker change not published", "worker", c.Placement.Worker, "error", err)
+			}
+		})
+		if h.ctx.Err() == nil {
+			h.log.Warn("provider watch ended, starting again", "provider", p.Name(), "error", err)
+			h.sleep(time.Second)
+		}
+	}
+}
+
+func change(c provider.Change) events.Envelope {
+	now := events.Envelope{Time: time.Now()}
+	if c.Failed == nil {
+		return workers.Gone(c.AttemptRef, c.Placement, c.Reason, now)
+	}
+	d := events.WorkerFailed{For: c.AttemptRef, Placement: c.Placement, Reason: c.Failed.Reason, Permanent: c.Failed.Permanent}
+	id := events.DeriveID("worker.failed", string(c.Placement.Worker), c.Fence.String())
+	e, err := events.New(id, "/relevo/provider", "", now.Time, d)
+	if err != nil { // payloads of package events always encode
+		panic(err)
+	}
+	return e
+}
+
+func (h *Host) sleep(d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-h.ctx.Done():
+	case <-h.wake:
+	case <-t.C:
+	}
+}
+
+// clock ticks when something is due, and once a second at least.
+func (h *Host) clock() {
+	for h.ctx.Err() == nil {
+		next, now, err := h.Deps.Clock.Tick(h.ctx)
+		if err != nil && h.ctx.Err() == nil {
+			h.log.Warn("clock", "error", err)
+		}
+		wait := time.Second
+		if !next.IsZero() {
+			wait = min(wait, max(next.Sub(now), 20*time.Millisecond))
+		}
+		h.sleep(wait)
+	}
+}
+
+// Close stops the clock, the listeners and the bus. Workers go on.
+func (h *Host) Close(ctx context.Context) error {
+	h.stop()
+	err := h.Bus.Close(ctx)
+	h.tasks.Wait()
+	return err
+}

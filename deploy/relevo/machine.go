@@ -1,0 +1,252 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/relevo-ci/relevo/config"
+	"github.com/relevo-ci/relevo/deploy/inprocess"
+	"github.com/relevo-ci/relevo/events"
+	"github.com/relevo-ci/relevo/providers/docker"
+	"github.com/relevo-ci/relevo/providers/process"
+	"github.com/relevo-ci/relevo/shared/bus"
+	"github.com/relevo-ci/relevo/shared/domain/pipeline"
+	"github.com/relevo-ci/relevo/shared/feed"
+	"github.com/relevo-ci/relevo/shared/logs"
+	"github.com/relevo-ci/relevo/shared/provider"
+	"github.com/relevo-ci/relevo/shared/workers"
+)
+
+// machine is what `run` and `up` share: where jobs run and where state is kept.
+type machine struct {
+	provider, redis, data, image, workspace, chaos string
+	parallel                                       int
+}
+
+const agentName = "relevo-agent"
+
+func (m *machine) bind(f *pflag.FlagSet) {
+	f.StringVar(&m.provider, "provider", "process", "where jobs run: process (this machine, no isolation) or docker")
+	f.StringVar(&m.image, "image", "", "image for jobs that name no container (docker)")
+	f.StringVar(&m.redis, "redis", "", "URL of the Redis to keep state in")
+	f.StringVar(&m.data, "data", "", "folder to keep state, logs and workers in")
+	f.StringVar(&m.workspace, "workspace", ".", "folder that steps run in")
+	f.IntVar(&m.parallel, "parallel", max(2, runtime.NumCPU()), "how many jobs may run side by side")
+	f.StringVar(&m.chaos, "chaos", "", "break things to see them mended: lose=PERCENT of all events")
+}
+
+// parts are what a host is made of, and how to take it apart.
+type parts struct {
+	host   *inprocess.Host
+	logs   *logs.Files
+	store  *inprocess.Store
+	feed   *feed.Memory
+	dir    string
+	closes []func()
+}
+
+func (p *parts) close() {
+	for i := len(p.closes) - 1; i >= 0; i-- {
+		p.closes[i]()
+	}
+}
+
+// assemble opens the store and starts the host. keep is for `up`: state goes
+// on living in the data folder; otherwise it is gone with the process.
+func (m *machine) assemble(ctx context.Context, keep bool) (*parts, error) {
+	p := &parts{}
+	if err := m.build(ctx, p, keep); err != nil {
+		p.close()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (m *machine) build(ctx context.Context, p *parts, keep bool) error {
+	cfg, err := config.FromEnvironment()
+	if err != nil {
+		return usage(err)
+	}
+	fate, err := chaos(m.chaos)
+	if err != nil {
+		return usage(err)
+	}
+	if err := m.folder(p, keep); err != nil {
+		return err
+	}
+	redisDir := ""
+	if keep || m.data != "" {
+		redisDir = p.dir
+	}
+	url := m.redis
+	if url == "" {
+		url = string(cfg.Redis.URL)
+	}
+	if p.store, err = inprocess.OpenStore(ctx, url, redisDir); err != nil {
+		return err
+	}
+	p.closes = append(p.closes, p.store.Close)
+	if p.logs, err = logs.NewFiles(filepath.Join(p.dir, "logs")); err != nil {
+		return err
+	}
+	key, err := inprocess.Key(p.dir)
+	if err != nil {
+		return err
+	}
+	_, moment, err := p.store.Load(ctx, "p00")
+	if err != nil {
+		return err
+	}
+	providers, err := m.providers(p, cfg, moment.Installation)
+	if err != nil {
+		return err
+	}
+	return m.start(ctx, p, cfg, fate, key, moment.Installation, providers)
+}
+
+func (m *machine) start(ctx context.Context, p *parts, cfg config.Config, fate bus.Chaos, key []byte, installation string, providers map[string]provider.Provider) error {
+	policy := pipeline.DefaultPolicy()
+	policy.Lease, policy.StartDeadline, policy.InfraRetries = cfg.Pipeline.Lease, cfg.Pipeline.StartDeadline, cfg.Pipeline.InfraRetries
+	policy.Nudge = 5 * time.Second
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: max(cfg.Log.Level, slog.LevelWarn)}))
+	p.feed = feed.NewMemory(10_000, 32<<20)
+	var err error
+	p.host, err = inprocess.Start(ctx, inprocess.Options{
+		Store: p.store, Logs: p.logs, Providers: providers, Policy: policy, OfferTTL: cfg.Scheduler.OfferTTL,
+		Chaos: fate, Feed: p.feed, Sockets: p.sockets(), Log: log,
+		Workers: workers.Settings{
+			Installation: installation, Key: key, Heartbeat: cfg.Pipeline.Heartbeat, Grace: 10 * time.Second,
+			Report: map[string]string{
+				"process": "unix://" + filepath.Join(p.sockets(), inprocess.SocketName),
+				"docker":  "unix://" + containerSockets + "/" + inprocess.SocketName,
+			},
+			Image: map[string]string{"docker": m.image},
+		},
+	})
+	if err != nil {
+		return err
+	}
+	p.closes = append(p.closes, func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		_ = p.host.Close(ctx)
+	})
+	return p.host.Declare(ctx, m.node())
+}
+
+// containerSockets is where the report socket is in containers.
+const containerSockets = "/relevo/sockets"
+
+func (p *parts) sockets() string { return filepath.Join(p.dir, "run") }
+
+func (m *machine) folder(p *parts, keep bool) error {
+	p.dir = m.data
+	if p.dir == "" && keep {
+		return errors.New("no data folder: name one with --data")
+	}
+	if p.dir == "" {
+		dir, err := os.MkdirTemp("", "relevo-")
+		if err != nil {
+			return fmt.Errorf("make a folder for state: %w", err)
+		}
+		p.dir = dir
+		p.closes = append(p.closes, func() { _ = os.RemoveAll(dir) })
+	}
+	dir, err := filepath.Abs(p.dir)
+	if err != nil {
+		return err
+	}
+	p.dir = dir
+	return os.MkdirAll(p.sockets(), 0o700)
+}
+
+func (m *machine) providers(p *parts, cfg config.Config, installation string) (map[string]provider.Provider, error) {
+	bin, err := agentBinary(p.dir)
+	if err != nil {
+		return nil, err
+	}
+	workspace, err := filepath.Abs(m.workspace)
+	if err != nil {
+		return nil, err
+	}
+	state := filepath.Join(p.dir, "workers")
+	var one provider.Provider
+	switch m.provider {
+	case "process":
+		one, err = process.New(process.Config{
+			Installation: installation, Agent: bin, State: state, Workspace: workspace, Env: os.Environ(),
+		})
+	case "docker":
+		one, err = docker.New(docker.Config{
+			Installation: installation, Agent: bin, Host: cfg.Provider.DockerHost, Image: m.image,
+			State: state, Workspace: workspace, Sockets: p.sockets(), SocketsAt: containerSockets,
+		})
+	default:
+		err = usage(fmt.Errorf("no provider %q: there is process and docker", m.provider))
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := one.Secure(context.Background()); err != nil {
+		return nil, err
+	}
+	if c, ok := one.(interface{ Close() error }); ok {
+		p.closes = append(p.closes, func() { _ = c.Close() })
+	}
+	return map[string]provider.Provider{m.provider: one}, nil
+}
+
+// agentBinary is the agent beside this program, else a link to this program
+// under the agent's name.
+func agentBinary(dir string) (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("find this program: %w", err)
+	}
+	beside := filepath.Join(filepath.Dir(self), agentName)
+	if _, err := os.Stat(beside); err == nil {
+		return beside, nil
+	}
+	link := filepath.Join(dir, agentName)
+	if err := os.Remove(link); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", err
+	}
+	return link, os.Symlink(self, link)
+}
+
+// node is this machine as a node of the pool.
+func (m *machine) node() events.CapacityUpdated {
+	d := events.CapacityUpdated{
+		Node: "local", Provider: m.provider, Labels: osLabels(), Since: time.Now(),
+		Capacity: events.Resources{CPU: int64(runtime.NumCPU()) * 1000, Slots: int64(m.parallel)},
+	}
+	var info syscall.Sysinfo_t
+	if syscall.Sysinfo(&info) == nil {
+		d.Capacity.Memory = int64(info.Totalram) * int64(info.Unit)
+	}
+	return d
+}
+
+// chaos reads the --chaos flag.
+func chaos(s string) (bus.Chaos, error) {
+	if s == "" {
+		return nil, nil
+	}
+	v, ok := strings.CutPrefix(s, "lose=")
+	n, err := strconv.Atoi(v)
+	if !ok || err != nil || n < 0 || n > 100 {
+		return nil, fmt.Errorf("--chaos %q: it takes lose=0 to lose=100", s)
+	}
+	return bus.Lose(n, 1), nil
+}

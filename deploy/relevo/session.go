@@ -1,0 +1,153 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/relevo-ci/relevo/events"
+	"github.com/relevo-ci/relevo/shared/domain/pipeline"
+)
+
+// session is one `relevo run`.
+type session struct {
+	*parts
+	req    events.RunRequested
+	view   view
+	out    *bufio.Writer
+	file   *os.File
+	queue  *inbox
+	mu     sync.Mutex
+	seen   map[string]bool
+	held   map[events.AssignmentID]bool
+	final  chan events.Envelope
+	free   chan struct{} // signalled when an assignment is released
+	logged sync.WaitGroup
+	tails  map[events.AttemptRef]*follower
+}
+
+// view shows a run.
+type view interface {
+	Event(e events.Envelope)
+	Log(ref events.AttemptRef, p []byte)
+	Notice(text string)
+	Close()
+}
+
+func newSession(ctx context.Context, f runFlags, spec *pipeline.Spec, req events.RunRequested) (*session, error) {
+	s := &session{
+		req: req, seen: map[string]bool{}, held: map[events.AssignmentID]bool{},
+		final: make(chan events.Envelope, 1), free: make(chan struct{}, 1),
+		tails: map[events.AttemptRef]*follower{}, queue: newInbox(),
+	}
+	if f.events != "" {
+		file, err := os.Create(f.events)
+		if err != nil {
+			return nil, usage(err)
+		}
+		s.file, s.out = file, bufio.NewWriter(file)
+	}
+	p, err := f.assemble(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	s.parts = p
+	s.view = newView(spec, req)
+	p.host.Tap(s.see)
+	go s.present()
+	return s, nil
+}
+
+// see takes an event from the bus: it must be quick.
+func (s *session) see(e events.Envelope) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.seen[e.ID] {
+		return
+	}
+	s.seen[e.ID] = true
+	if s.out != nil {
+		if line, err := json.Marshal(e); err == nil {
+			_, _ = s.out.Write(append(line, '\n'))
+		}
+	}
+	s.queue.put(e)
+}
+
+// play submits the run and waits for its end and for its workers to be gone.
+func (s *session) play(ctx context.Context, stop <-chan os.Signal) error {
+	if err := s.host.Submit(ctx, s.req); err != nil {
+		return infra(err)
+	}
+	var last events.Envelope
+	for last.ID == "" {
+		select {
+		case last = <-s.final:
+		case <-stop:
+			s.view.Notice("cancelling: once more to leave at once")
+			if err := s.cancel(ctx); err != nil {
+				s.view.Notice("cancel: " + err.Error())
+			}
+			go func() {
+				<-stop
+				os.Exit(exitCancelled)
+			}()
+		}
+	}
+	s.drain()
+	s.view.Close()
+	if code := exitCode(last); code != exitOK {
+		return &status{code: code}
+	}
+	return nil
+}
+
+func (s *session) cancel(ctx context.Context) error {
+	return s.host.Cancel(ctx, events.CancelRequested{RunRef: s.req.RunRef, Reason: "interrupted", By: "person"})
+}
+
+// drain waits until every worker of the run is removed.
+func (s *session) drain() {
+	limit := time.NewTimer(time.Minute)
+	defer limit.Stop()
+	for {
+		s.mu.Lock()
+		n := len(s.held)
+		s.mu.Unlock()
+		if n == 0 {
+			return
+		}
+		select {
+		case <-s.free:
+		case <-limit.C:
+			s.view.Notice(fmt.Sprintf("%d workers are not removed yet", n))
+			return
+		}
+	}
+}
+
+func (s *session) close() {
+	s.parts.close()
+	if s.out != nil {
+		_ = s.out.Flush()
+		_ = s.file.Close()
+	}
+}
+
+func exitCode(e events.Envelope) int {
+	switch e.Type {
+	case events.TypeRunCompleted:
+		return exitOK
+	case events.TypeRunCancelled:
+		return exitCancelled
+	}
+	d, err := events.Decode[events.RunFailed](e)
+	if err == nil && (d.Data.Verdict == events.Infra || d.Data.Verdict == events.Rejected) {
+		return exitInfra
+	}
+	return exitFailed
+}
