@@ -86,10 +86,7 @@ func (s *Service) serve(ctx context.Context, providers []provider.Provider) erro
 		deps.Clock.Direct = func(ctx context.Context, e events.Envelope) error { return s.publish(ctx, []events.Envelope{e}) }
 	}
 	direct.Functions = functions.All(deps)
-	table := slices.DeleteFunc(slices.Clone(direct.Functions), func(f fn.Function) bool {
-		return f.Launches && len(providers) == 0
-	})
-	if s.Functions, err = knative.Pick(table, s.config.Host.Function, s.config.Host.Service); err != nil {
+	if s.Functions, err = s.pick(direct.Functions, len(providers) > 0); err != nil {
 		return err
 	}
 	s.Host = knative.Handler(s.Functions, knative.Options{
@@ -98,6 +95,21 @@ func (s *Service) serve(ctx context.Context, providers []provider.Provider) erro
 		Routes: map[string][]string{"api": {"/"}},
 	})
 	return nil
+}
+
+// pick chooses from the table. Where all are served, those that launch workers
+// are left out of a process that cannot; where one of them is asked for, that is
+// an error.
+func (s *Service) pick(table []fn.Function, launching bool) ([]fn.Function, error) {
+	picked, err := knative.Pick(table, s.config.Host.Function, s.config.Host.Service)
+	if err != nil || launching {
+		return picked, err
+	}
+	launches := func(f fn.Function) bool { return f.Launches }
+	if i := slices.IndexFunc(picked, launches); i >= 0 && len(picked) < len(table) {
+		return nil, fmt.Errorf("hosted: %s launches workers, and this host has no provider", picked[i].Name)
+	}
+	return slices.DeleteFunc(slices.Clone(picked), launches), nil
 }
 
 // deps are what the functions are made of, but for the clock's way round the
@@ -175,15 +187,12 @@ func (s *Service) Serve(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("hosted: listen: %w", err)
 	}
-	s.log.Info("serving", "address", l.Addr().String(), "functions", len(s.Functions), "first", first(s.Functions))
-	return knative.Serve(ctx, l, s.Host, s.config.Host.Drain)
-}
-
-func first(all []fn.Function) string {
-	if len(all) == 0 {
-		return ""
+	var names []string
+	for _, f := range s.Functions {
+		names = append(names, f.Name)
 	}
-	return all[0].Name
+	s.log.Info("serving", "address", l.Addr().String(), "functions", names)
+	return knative.Serve(ctx, l, s.Host, s.config.Host.Drain)
 }
 
 // Close ends the connection to Redis.

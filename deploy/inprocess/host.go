@@ -13,6 +13,7 @@ import (
 
 	"github.com/relevo-ci/relevo/events"
 	"github.com/relevo-ci/relevo/functions"
+	"github.com/relevo-ci/relevo/functions/api"
 	clockticked "github.com/relevo-ci/relevo/functions/clock-ticked"
 	"github.com/relevo-ci/relevo/functions/worker"
 	"github.com/relevo-ci/relevo/shared/bus"
@@ -41,6 +42,7 @@ type Options struct {
 	Chaos     bus.Chaos
 	Bus       bus.Options
 	Feed      feed.Feed // nil: nobody watches
+	API       *api.API  // what of it is not the host's own; nil: none
 	// Sockets is the folder of the report socket.
 	Sockets string
 	Log     *slog.Logger
@@ -86,9 +88,14 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 	if o.Feed != nil {
 		h.Deps.Feed = o.Feed
 	}
+	if a := o.API; a != nil {
+		a.Runs, a.Pools, a.Groups, a.Routes = runs, h.Deps.Pools, h.Deps.Groups, h.Deps.Routes
+		a.Logs, a.Feed, a.Publish, a.Log = o.Logs, o.Feed, h.Publish, o.Log
+		h.Deps.API = a
+	}
 	h.Deps.Clock = &clockticked.Clock{
 		Runs: runs, Pools: h.Deps.Pools, Groups: h.Deps.Groups, Workers: h.Deps.Workers,
-		Publish: h.Publish, Direct: h.direct,
+		Publish: h.Publish, Direct: h.Bus.DirectAll,
 	}
 	h.Bus.Tap(h.see)
 	h.Table = functions.All(h.Deps)
@@ -105,43 +112,11 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 	return h, nil
 }
 
-// Publish gives events to the bus and strikes those that it took.
+// Publish gives events to the bus.
 func (h *Host) Publish(ctx context.Context, es []events.Envelope) error {
 	var errs []error
 	for _, e := range es {
-		if err := h.Bus.Publish(ctx, e); err != nil {
-			errs = append(errs, err) // the outbox keeps it
-			continue
-		}
-		h.Deps.Runs.Published(e.ID)
-	}
-	return errors.Join(errs...)
-}
-
-// direct hands an event to its subscribers round the bus; what they emit goes
-// on in the same way, so that a bus that loses everything loses nothing here.
-func (h *Host) direct(ctx context.Context, e events.Envelope) error {
-	return h.directly(ctx, e, 0)
-}
-
-// maxHops bounds a chain of direct deliveries; the way of a job has six.
-const maxHops = 16
-
-func (h *Host) directly(ctx context.Context, e events.Envelope, hops int) error {
-	var errs []error
-	for _, f := range h.Table {
-		if f.Handle == nil || (f.On != e.Type && f.On != fn.Everything) {
-			continue
-		}
-		out, err := f.Handle(ctx, e)
-		errs = append(errs, err)
-		for _, o := range out {
-			h.see(o)
-			h.Deps.Runs.Published(o.ID)
-			if hops < maxHops {
-				errs = append(errs, h.directly(ctx, o, hops+1))
-			}
-		}
+		errs = append(errs, h.Bus.Publish(ctx, e)) // the outbox keeps what is refused
 	}
 	return errors.Join(errs...)
 }
@@ -154,7 +129,9 @@ func (h *Host) Tap(f func(events.Envelope)) {
 	h.taps = append(h.taps, f)
 }
 
+// see is the bus's tap: what the bus has, the outbox need not keep.
 func (h *Host) see(e events.Envelope) {
+	h.Deps.Runs.Published(e.ID)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, f := range h.taps {

@@ -18,6 +18,7 @@ import (
 	"github.com/relevo-ci/relevo/config"
 	"github.com/relevo-ci/relevo/deploy/inprocess"
 	"github.com/relevo-ci/relevo/events"
+	"github.com/relevo-ci/relevo/functions/api"
 	"github.com/relevo-ci/relevo/providers/docker"
 	"github.com/relevo-ci/relevo/providers/process"
 	"github.com/relevo-ci/relevo/shared/bus"
@@ -32,6 +33,8 @@ import (
 type machine struct {
 	provider, redis, data, image, workspace, chaos string
 	parallel                                       int
+
+	api *api.API // of `up`
 }
 
 const agentName = "relevo-agent"
@@ -124,7 +127,7 @@ func (m *machine) start(ctx context.Context, p *parts, cfg config.Config, fate b
 	var err error
 	p.host, err = inprocess.Start(ctx, inprocess.Options{
 		Store: p.store, Logs: p.logs, Providers: providers, Policy: policy, OfferTTL: cfg.Scheduler.OfferTTL,
-		Chaos: fate, Feed: p.feed, Sockets: p.sockets(), Log: log,
+		Chaos: fate, Feed: p.feed, API: m.api, Sockets: p.sockets(), Log: log,
 		Workers: workers.Settings{
 			Installation: installation, Key: key, Heartbeat: cfg.Pipeline.Heartbeat, Grace: 10 * time.Second,
 			Report: map[string]string{
@@ -176,9 +179,11 @@ func (m *machine) providers(p *parts, cfg config.Config, installation string) (m
 	if err != nil {
 		return nil, err
 	}
-	workspace, err := filepath.Abs(m.workspace)
-	if err != nil {
-		return nil, err
+	workspace := m.workspace
+	if workspace != "" {
+		if workspace, err = filepath.Abs(workspace); err != nil {
+			return nil, err
+		}
 	}
 	state := filepath.Join(p.dir, "workers")
 	var one provider.Provider

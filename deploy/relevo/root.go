@@ -53,7 +53,8 @@ Exit status: 0 succeeded, 1 a job failed, 2 usage or a bad file,
 		Version: version, SilenceUsage: true, SilenceErrors: true,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
-	root.AddCommand(runCommand(), lintCommand())
+	root.AddCommand(runCommand(), lintCommand(), upCommand(), submitCommand(), getCommand(),
+		explainCommand(), logsCommand(), cancelCommand())
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	var s *status

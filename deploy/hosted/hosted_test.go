@@ -1,0 +1,140 @@
+package hosted_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/relevo-ci/relevo/config"
+	"github.com/relevo-ci/relevo/deploy/hosted"
+	"github.com/relevo-ci/relevo/events"
+	"github.com/relevo-ci/relevo/providers/fake"
+	"github.com/relevo-ci/relevo/shared/provider"
+	"github.com/relevo-ci/relevo/shared/redis/server"
+)
+
+// settings are the defaults, and what is given as name=value.
+func settings(t *testing.T, pairs ...string) config.Config {
+	t.Helper()
+	c, err := config.Load(func(name string) (string, bool) {
+		for _, p := range pairs {
+			if value, ok := strings.CutPrefix(p, name+"="); ok {
+				return value, true
+			}
+		}
+		return "", false
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func redis(t *testing.T) *server.Embedded {
+	t.Helper()
+	e, err := server.StartEmbedded()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	return e
+}
+
+func names(s *hosted.Service) []string {
+	var all []string
+	for _, f := range s.Functions {
+		all = append(all, f.Name)
+	}
+	return all
+}
+
+func TestPicksWhatItCanServe(t *testing.T) {
+	url := "RELEVO_REDIS_URL=" + redis(t).URL()
+	for _, c := range []struct {
+		set       []string
+		providers []provider.Provider
+		serves    string // among others
+		not       string
+		count     int // 0: several
+		refused   string
+	}{
+		{set: []string{url, "K_SERVICE=offer-created"}, serves: "offer-created", count: 1},
+		{set: []string{url, "FUNCTION=capacity-updated", "K_SERVICE=offer-created"}, serves: "capacity-updated", count: 1},
+		{set: []string{url, "K_SERVICE=relevo"}, serves: "run-requested", not: "assignment-created"},
+		{set: []string{url}, providers: []provider.Provider{fake.New()}, serves: "assignment-created"},
+		{set: []string{url, "K_SERVICE=assignment-created"}, refused: "hosted: assignment-created launches workers, and this host has no provider"},
+		{set: []string{url, "FUNCTION=nobody"}, refused: `knative: FUNCTION: no function or context "nobody"; there are run-requested, `},
+		{set: nil, refused: "hosted: RELEVO_REDIS_URL is not set"},
+		{set: []string{url, "K_CA_CERTS=nothing"}, refused: "knative: K_CA_CERTS holds no certificate"},
+	} {
+		s, err := hosted.Open(t.Context(), settings(t, c.set...), c.providers...)
+		if c.refused != "" {
+			if err == nil || !strings.HasPrefix(err.Error(), c.refused) {
+				t.Errorf("%q: %v", c.set, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := names(s)
+		if !slices.Contains(got, c.serves) || slices.Contains(got, c.not) || c.count > 0 && len(got) != c.count {
+			t.Errorf("%q: it serves %q", c.set, got)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestHandlesAnEvent posts a node's declaration, as a broker does, and then
+// lets Redis go away.
+func TestHandlesAnEvent(t *testing.T) {
+	store := redis(t)
+	s, err := hosted.Open(t.Context(), settings(t, "RELEVO_REDIS_URL="+store.URL(), "K_SERVICE=capacity-updated"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	host := httptest.NewServer(s.Host)
+	defer host.Close()
+	now := time.Now()
+	e, err := events.New("1", "/relevo/test", "", now, events.CapacityUpdated{
+		Pool: "default", Node: "n1", Provider: "fake", Capacity: events.Resources{CPU: 1000, Memory: 1 << 30, Slots: 1}, Since: now,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := json.Marshal(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func() (event, health int) {
+		response, err := http.Post(host.URL, "application/cloudevents+json", bytes.NewReader(raw))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(response.Body)
+		response.Body.Close()
+		check, err := http.Get(host.URL + "/healthz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		check.Body.Close()
+		t.Log(response.Status, string(body))
+		return response.StatusCode, check.StatusCode
+	}
+	if event, health := ask(); event != http.StatusAccepted || health != http.StatusOK {
+		t.Errorf("event %d, health %d", event, health)
+	}
+	store.Close()
+	if event, health := ask(); event != http.StatusServiceUnavailable || health != http.StatusServiceUnavailable {
+		t.Errorf("without Redis: event %d, health %d", event, health)
+	}
+}

@@ -1,0 +1,219 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/relevo-ci/relevo/config"
+	"github.com/relevo-ci/relevo/shared/client"
+)
+
+// remote is what the commands share that talk to a `relevo up`.
+type remote struct{ server string }
+
+func (r *remote) bind(cmd *cobra.Command) *cobra.Command {
+	cmd.Flags().StringVar(&r.server, "server", "", "address of the API (RELEVO_API_LISTEN, http://127.0.0.1:8470)")
+	return cmd
+}
+
+func (r *remote) client() (*client.Client, error) {
+	cfg, err := config.FromEnvironment()
+	if err != nil {
+		return nil, usage(err)
+	}
+	if r.server == "" {
+		r.server = "http://" + cfg.API.Listen
+	}
+	c, err := client.New(r.server, cfg.API.Token.Reveal())
+	if err != nil {
+		return nil, usage(err)
+	}
+	return c, nil
+}
+
+// answered sorts errors of the API: what the caller can mend is usage.
+func answered(err error) error {
+	var p *client.Problem
+	if errors.As(err, &p) && p.Status >= 400 && p.Status < 500 {
+		return usage(err)
+	}
+	return infra(err)
+}
+
+func submitCommand() *cobra.Command {
+	var r remote
+	cmd := &cobra.Command{
+		Use:   "submit FILE",
+		Short: "Give a pipeline to a running relevo",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			source, err := os.ReadFile(args[0])
+			if err != nil {
+				return usage(err)
+			}
+			c, err := r.client()
+			if err != nil {
+				return err
+			}
+			a, err := c.Submit(cmd.Context(), client.Submission{File: args[0], Source: string(source)}, "")
+			if err != nil {
+				return answered(err)
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), a.Run)
+			return nil
+		},
+	}
+	return r.bind(cmd)
+}
+
+func getCommand() *cobra.Command {
+	var r remote
+	cmd := &cobra.Command{
+		Use:   "get [RUN]",
+		Short: "List runs, or show one with its jobs",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := r.client()
+			if err != nil {
+				return err
+			}
+			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
+			defer w.Flush()
+			if len(args) == 1 {
+				run, err := c.Run(cmd.Context(), args[0])
+				if err != nil {
+					return answered(err)
+				}
+				fmt.Fprintf(w, "RUN\tPIPELINE\tSTATE\tTOOK\tREASON\n%s\t%s\t%s\t%s\t%s\n\n", run.ID, run.Pipeline, run.State, took(run.Started, run.Ended), run.Reason)
+				fmt.Fprintln(w, "JOB\tNAME\tSTATE\tATTEMPTS\tREASON")
+				for _, j := range run.Jobs {
+					fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\n", j.Key, j.Name, j.State, len(j.Attempts), j.Reason)
+				}
+				return nil
+			}
+			list, err := c.Runs(cmd.Context(), 20, "")
+			if err != nil {
+				return answered(err)
+			}
+			fmt.Fprintln(w, "RUN\tPIPELINE\tSTATE\tREQUESTED\tTOOK")
+			for _, run := range list.Runs {
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", run.ID, run.Pipeline, run.State, run.Requested.Local().Format(time.DateTime), took(run.Started, run.Ended))
+			}
+			return nil
+		},
+	}
+	return r.bind(cmd)
+}
+
+func took(from, to time.Time) string {
+	switch {
+	case from.IsZero():
+		return "-"
+	case to.IsZero():
+		return time.Since(from).Round(time.Second).String()
+	}
+	return to.Sub(from).Round(time.Millisecond).String()
+}
+
+func explainCommand() *cobra.Command {
+	var r remote
+	cmd := &cobra.Command{
+		Use:   "explain RUN",
+		Short: "Say why a run's jobs wait, or how they went wrong",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := r.client()
+			if err != nil {
+				return err
+			}
+			e, err := c.Explain(cmd.Context(), args[0])
+			if err != nil {
+				return answered(err)
+			}
+			return printExplanation(cmd.OutOrStdout(), e)
+		},
+	}
+	return r.bind(cmd)
+}
+
+func cancelCommand() *cobra.Command {
+	var r remote
+	var reason string
+	cmd := &cobra.Command{
+		Use:   "cancel RUN | RUN.JOB",
+		Short: "Cancel a run or one of its jobs",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := r.client()
+			if err != nil {
+				return err
+			}
+			if strings.Contains(args[0], ".") {
+				_, err = c.CancelJob(cmd.Context(), args[0], reason)
+			} else {
+				_, err = c.CancelRun(cmd.Context(), args[0], reason)
+			}
+			if err != nil {
+				return answered(err)
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), args[0], "CANCELLED")
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&reason, "reason", "", "shown to whoever asks why")
+	return r.bind(cmd)
+}
+
+func logsCommand() *cobra.Command {
+	var r remote
+	var follow bool
+	var attempt int
+	cmd := &cobra.Command{
+		Use:   "logs RUN.JOB",
+		Short: "Print a job's log",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			c, err := r.client()
+			if err != nil {
+				return err
+			}
+			_, err = c.Logs(ctx, args[0], client.LogOptions{Attempt: attempt, Follow: follow}, cmd.OutOrStdout())
+			if errors.Is(err, context.Canceled) {
+				return &status{code: exitCancelled}
+			}
+			if err != nil {
+				return answered(err)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on until the log is whole")
+	cmd.Flags().IntVar(&attempt, "attempt", 0, "which attempt; 0: the last")
+	return r.bind(cmd)
+}
+
+func printExplanation(w io.Writer, e client.Explanation) error {
+	fmt.Fprintf(w, "%s is %s: %s\n", e.Run, e.State, e.Says)
+	for _, j := range e.Jobs {
+		fmt.Fprintf(w, "\n%s (%s): %s\n", j.Key, j.State, j.Says)
+		for _, n := range j.Passed {
+			fmt.Fprintf(w, "  not on %s: %s\n", n.Node, n.Reason)
+		}
+		if r := j.Retries; r != nil {
+			fmt.Fprintf(w, "  retries left: %d of the job's own, %d for lost workers\n", r.User, r.Infra)
+		}
+	}
+	return nil
+}
