@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -88,19 +89,7 @@ func (m *machine) build(ctx context.Context, p *parts, keep bool) error {
 	if err := m.folder(p, keep); err != nil {
 		return err
 	}
-	redisDir := ""
-	if keep || m.data != "" {
-		redisDir = p.dir
-	}
-	url := m.redis
-	if url == "" {
-		url = string(cfg.Redis.URL)
-	}
-	if p.store, err = inprocess.OpenStore(ctx, url, redisDir); err != nil {
-		return err
-	}
-	p.closes = append(p.closes, p.store.Close)
-	if p.logs, err = logs.NewFiles(filepath.Join(p.dir, "logs")); err != nil {
+	if err := m.open(ctx, p, cfg, keep); err != nil {
 		return err
 	}
 	key, err := inprocess.Key(p.dir)
@@ -116,6 +105,21 @@ func (m *machine) build(ctx context.Context, p *parts, keep bool) error {
 		return err
 	}
 	return m.start(ctx, p, cfg, fate, key, moment.Installation, providers)
+}
+
+// open opens the stores of state and of logs.
+func (m *machine) open(ctx context.Context, p *parts, cfg config.Config, keep bool) (err error) {
+	dir := ""
+	if keep || m.data != "" {
+		dir = p.dir
+	}
+	url := cmp.Or(m.redis, cfg.Redis.URL.Reveal())
+	if p.store, err = inprocess.OpenStore(ctx, url, dir); err != nil {
+		return err
+	}
+	p.closes = append(p.closes, p.store.Close)
+	p.logs, err = logs.NewFiles(filepath.Join(p.dir, "logs"))
+	return err
 }
 
 func (m *machine) start(ctx context.Context, p *parts, cfg config.Config, fate bus.Chaos, key []byte, installation string, providers map[string]provider.Provider) error {

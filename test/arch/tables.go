@@ -74,6 +74,7 @@ var ports = []Row{
 	{"shared/domain", "what all adapters serve"},
 	{"shared/protocol", "the port to the truth: how handlers commit; memory and redis implement it"},
 	{"shared/fn", "the shape of a function and its middleware, the same in every host"},
+	{"shared/state", "load, decide, commit over the protocol's port; it knows no store"},
 	{"shared/provider", "the port to whatever runs workers; providers/ implement it"},
 	{"shared/fault", "the kinds of error, mapped once to retry and HTTP"},
 }
@@ -83,7 +84,10 @@ var ports = []Row{
 var adapterExceptions = []Edge{}
 
 // environmentReaders may read environment variables besides config.
-var environmentReaders = []Row{}
+var environmentReaders = []Row{
+	{"deploy/agent", "the steps inherit the worker's environment; the agent has no settings but its launch"},
+	{"deploy/relevo", "as the agent where no lean one was built, and for the process provider: jobs see the user's environment"},
+}
 
 // sleepers are the tests that may call time.Sleep outside a synctest bubble.
 var sleepers = []Row{}
