@@ -15,6 +15,9 @@ func (c Config) check() []error {
 	refuse := func(name, format string, args ...any) {
 		wrong = append(wrong, fmt.Errorf("config: %s: "+format, append([]any{name}, args...)...))
 	}
+	if f := c.Host.Functions; f != "" && !strings.Contains(f, "{function}") {
+		refuse("RELEVO_HOST_FUNCTIONS", "%q has no {function}", f)
+	}
 	for _, s := range settings(&c) {
 		switch value := s.field.Interface().(type) {
 		case time.Duration:
@@ -42,9 +45,10 @@ func (c Config) check() []error {
 		text    string
 		schemes []string
 	}{
-		"K_SINK":            {c.Host.Sink, []string{"http", "https"}},
-		"RELEVO_WORKER_URL": {c.Worker.URL, []string{"http", "https", "unix"}},
-		"RELEVO_REDIS_URL":  {c.Redis.URL.Reveal(), []string{"redis", "rediss", "unix"}},
+		"K_SINK":                {c.Host.Sink, []string{"http", "https"}},
+		"RELEVO_HOST_FUNCTIONS": {strings.ReplaceAll(c.Host.Functions, "{function}", "f"), []string{"http", "https"}},
+		"RELEVO_WORKER_URL":     {c.Worker.URL, []string{"http", "https", "unix"}},
+		"RELEVO_REDIS_URL":      {c.Redis.URL.Reveal(), []string{"redis", "rediss", "unix"}},
 	} {
 		// The text may be secret: it is not shown.
 		if parsed, err := url.Parse(u.text); u.text != "" && (err != nil || !slices.Contains(u.schemes, parsed.Scheme)) {

@@ -52,6 +52,9 @@ type Host struct {
 	// Certificates that the sink's may be signed by, in PEM. A SinkBinding sets
 	// it.
 	CACerts string `env:"K_CA_CERTS"`
+	// Address of a function's service, with {function} for its name: the clock
+	// posts there what the broker lost. Unset: the clock publishes it again.
+	Functions string `env:"RELEVO_HOST_FUNCTIONS"`
 	// The largest event taken, in bytes.
 	EventBytes int64 `env:"RELEVO_HOST_EVENT_BYTES" default:"1048576"`
 	// How long requests under way may take to finish once the process is told to
@@ -86,6 +89,8 @@ type Data struct {
 
 // Scheduler places jobs.
 type Scheduler struct {
+	// Pool of the jobs whose labels name no other.
+	Pool string `env:"RELEVO_SCHEDULER_POOL" default:"default"`
 	// How long a job may wait for a node before it is given up.
 	OfferTTL time.Duration `env:"RELEVO_SCHEDULER_OFFER_TTL" default:"24h"`
 }
@@ -123,6 +128,9 @@ type Worker struct {
 	// Address that workers report to, a URL. Unset: the provider's own way, where
 	// it has one.
 	URL string `env:"RELEVO_WORKER_URL"`
+	// Key that signs what workers identify themselves with; the same for every
+	// process of an installation.
+	Key Secret `env:"RELEVO_WORKER_KEY"`
 }
 
 // Log is what the process writes to standard error.

@@ -41,7 +41,7 @@ func TestDefaults(t *testing.T) {
 	want := config.Config{
 		Host:      config.Host{Port: 8080, EventBytes: 1 << 20, Drain: 25 * time.Second},
 		Bus:       config.Bus{Concurrency: 16, Tries: 10, Backoff: 50 * time.Millisecond, Memory: 64 << 20},
-		Scheduler: config.Scheduler{OfferTTL: 24 * time.Hour},
+		Scheduler: config.Scheduler{Pool: "default", OfferTTL: 24 * time.Hour},
 		Pipeline:  config.Pipeline{Lease: 30 * time.Second, Heartbeat: 10 * time.Second, StartDeadline: 5 * time.Minute, InfraRetries: 2},
 		Provider:  config.Provider{DockerHost: "unix:///var/run/docker.sock"},
 		API:       config.API{Listen: "127.0.0.1:8470"},
@@ -58,26 +58,26 @@ func TestDefaults(t *testing.T) {
 func TestEverySettingIsRead(t *testing.T) {
 	got := load(
 		t, "PORT=9000", "LISTEN_ADDRESS=[::]:8080", "FUNCTION=api", "K_SERVICE=offer-created", "K_SINK=http://broker/ns",
-		`K_CE_OVERRIDES={"extensions":{"cluster":"north"}}`, "K_CA_CERTS=pem", "RELEVO_HOST_EVENT_BYTES=5", "RELEVO_HOST_DRAIN=1s",
+		`K_CE_OVERRIDES={"extensions":{"cluster":"north"}}`, "K_CA_CERTS=pem", "RELEVO_HOST_FUNCTIONS=http://{function}.ns.svc", "RELEVO_HOST_EVENT_BYTES=5", "RELEVO_HOST_DRAIN=1s",
 		"RELEVO_BUS_CONCURRENCY=2", "RELEVO_BUS_TRIES=3", "RELEVO_BUS_BACKOFF=4ms", "RELEVO_BUS_MEMORY=5",
-		"RELEVO_REDIS_URL=redis://u:p@h:1/2", "RELEVO_DATA_DIR=/data", "RELEVO_SCHEDULER_OFFER_TTL=1h",
+		"RELEVO_REDIS_URL=redis://u:p@h:1/2", "RELEVO_DATA_DIR=/data", "RELEVO_SCHEDULER_POOL=linux", "RELEVO_SCHEDULER_OFFER_TTL=1h",
 		"RELEVO_PIPELINE_LEASE=1m", "RELEVO_PIPELINE_HEARTBEAT=5s", "RELEVO_PIPELINE_START_DEADLINE=2m", "RELEVO_PIPELINE_INFRA_RETRIES=0",
 		"RELEVO_PROVIDER_DOCKER_HOST=tcp://d:1", "DOCKER_HOST=tcp://other:1", "RELEVO_API_LISTEN=:80", "RELEVO_API_TOKEN=t0ken",
-		"RELEVO_WORKER_URL=https://relevo.example/worker", "RELEVO_LOG_LEVEL=debug",
+		"RELEVO_WORKER_URL=https://relevo.example/worker", "RELEVO_WORKER_KEY=k3y", "RELEVO_LOG_LEVEL=debug",
 	)
 	want := config.Config{
 		Host: config.Host{
 			Port: 9000, ListenAddress: "[::]:8080", Function: "api", Service: "offer-created", Sink: "http://broker/ns",
-			Overrides: config.Overrides{"cluster": "north"}, CACerts: "pem", EventBytes: 5, Drain: time.Second,
+			Overrides: config.Overrides{"cluster": "north"}, CACerts: "pem", Functions: "http://{function}.ns.svc", EventBytes: 5, Drain: time.Second,
 		},
 		Bus:       config.Bus{Concurrency: 2, Tries: 3, Backoff: 4 * time.Millisecond, Memory: 5},
 		Redis:     config.Redis{URL: "redis://u:p@h:1/2"},
 		Data:      config.Data{Dir: "/data"},
-		Scheduler: config.Scheduler{OfferTTL: time.Hour},
+		Scheduler: config.Scheduler{Pool: "linux", OfferTTL: time.Hour},
 		Pipeline:  config.Pipeline{Lease: time.Minute, Heartbeat: 5 * time.Second, StartDeadline: 2 * time.Minute},
 		Provider:  config.Provider{DockerHost: "tcp://d:1"},
 		API:       config.API{Listen: ":80", Token: "t0ken"},
-		Worker:    config.Worker{URL: "https://relevo.example/worker"},
+		Worker:    config.Worker{URL: "https://relevo.example/worker", Key: "k3y"},
 		Log:       config.Log{Level: slog.LevelDebug},
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -145,8 +145,10 @@ config: RELEVO_PIPELINE_INFRA_RETRIES: -1 is less than 0
 config: RELEVO_PIPELINE_LEASE: 19s is less than two heartbeats of 10s: a late one would cost a worker its job`,
 		},
 		{
-			"K_SINK=broker RELEVO_WORKER_URL=ftp://x RELEVO_REDIS_URL=h4x0r:6379",
+			"K_SINK=broker RELEVO_WORKER_URL=ftp://x RELEVO_REDIS_URL=h4x0r:6379 RELEVO_HOST_FUNCTIONS=functions",
 			`config: K_SINK: it is no URL that begins with http:// or https://
+config: RELEVO_HOST_FUNCTIONS: "functions" has no {function}
+config: RELEVO_HOST_FUNCTIONS: it is no URL that begins with http:// or https://
 config: RELEVO_REDIS_URL: it is no URL that begins with redis:// or rediss:// or unix://
 config: RELEVO_WORKER_URL: it is no URL that begins with http:// or https:// or unix://`,
 		},
