@@ -205,7 +205,7 @@ func (h *Host) watch(p provider.Provider) {
 	for h.ctx.Err() == nil {
 		err := p.Watch(h.ctx, func(c provider.Change) {
 			c.Placement.Provider = p.Name()
-			if err := h.Publish(h.ctx, []events.Envelope{change(c)}); err != nil {
+			if err := h.Publish(h.ctx, []events.Envelope{change(c, h.cause(c.AttemptRef))}); err != nil {
 				h.log.Warn("worker change not published", "worker", c.Placement.Worker, "error", err)
 			}
 		})
@@ -216,14 +216,24 @@ func (h *Host) watch(p provider.Provider) {
 	}
 }
 
-func change(c provider.Change) events.Envelope {
-	now := events.Envelope{Time: time.Now()}
+// cause is the id of what a change of a worker follows: the last event of its
+// job, as far as that is known.
+func (h *Host) cause(ref events.AttemptRef) string {
+	run, _, err := h.Deps.Runs.Load(h.ctx, ref.Run)
+	if err != nil || run.Job(ref.Job) == nil {
+		return ""
+	}
+	return run.Job(ref.Job).Last
+}
+
+func change(c provider.Change, cause string) events.Envelope {
+	now := events.Envelope{ID: cause, Time: time.Now()}
 	if c.Failed == nil {
 		return workers.Gone(c.AttemptRef, c.Placement, c.Reason, now)
 	}
 	d := events.WorkerFailed{For: c.AttemptRef, Placement: c.Placement, Reason: c.Failed.Reason, Permanent: c.Failed.Permanent}
 	id := events.DeriveID("worker.failed", string(c.Placement.Worker), c.Fence.String())
-	e, err := events.New(id, "/relevo/provider", "", now.Time, d)
+	e, err := events.New(id, "/relevo/provider", cause, now.Time, d)
 	if err != nil { // payloads of package events always encode
 		panic(err)
 	}

@@ -18,7 +18,7 @@ import (
 
 // keep stores the report's log chunks and gives the length of the log: from
 // there the agent sends on.
-func (s *Reports) keep(ctx context.Context, r execution.Report, now time.Time) (int64, error) {
+func (s *Reports) keep(ctx context.Context, r execution.Report, cause string, now time.Time) (int64, error) {
 	if len(r.Logs) == 0 {
 		_, size, _, err := s.Logs.Read(ctx, r.AttemptRef, 0, nil)
 		return size, err
@@ -40,11 +40,11 @@ func (s *Reports) keep(ctx context.Context, r execution.Report, now time.Time) (
 	if now.IsZero() {
 		return size, nil
 	}
-	return size, s.tellLog(ctx, r.AttemptRef, now, false)
+	return size, s.tellLog(ctx, r.AttemptRef, cause, now, false)
 }
 
 // tellLog publishes log.appended, at most once a second but for the last.
-func (s *Reports) tellLog(ctx context.Context, ref events.AttemptRef, now time.Time, last bool) error {
+func (s *Reports) tellLog(ctx context.Context, ref events.AttemptRef, cause string, now time.Time, last bool) error {
 	t := s.tail(ref)
 	s.mu.Lock()
 	from, to, due := t.from, t.to, last || now.Sub(t.told) >= time.Second
@@ -61,7 +61,7 @@ func (s *Reports) tellLog(ctx context.Context, ref events.AttemptRef, now time.T
 	}
 	e, err := events.New(
 		events.DeriveID("log.appended", ref.Subject(), ref.Fence.String(), strconv.FormatInt(to, 10)),
-		"/relevo/"+name, "", now,
+		"/relevo/"+name, cause, now,
 		events.LogAppended{AttemptRef: ref, Offset: from, Length: to - from, Digest: sum})
 	if err != nil {
 		return err
@@ -92,10 +92,7 @@ func (s *Reports) steps(ctx context.Context, run *pipeline.Run, r execution.Repo
 	if len(r.Steps) == 0 {
 		return nil
 	}
-	cause := ""
-	if j := run.Job(r.Job); j != nil {
-		cause = j.Last
-	}
+	cause := lastOf(run, r.Job)
 	var out []events.Envelope
 	for _, st := range r.Steps {
 		data := stepEvent(r.AttemptRef, st)
@@ -107,6 +104,15 @@ func (s *Reports) steps(ctx context.Context, run *pipeline.Run, r execution.Repo
 		out = append(out, e)
 	}
 	return s.Publish(ctx, out)
+}
+
+// lastOf is the id of the last event of a job: what an agent tells of follows
+// from it.
+func lastOf(run *pipeline.Run, key events.JobKey) string {
+	if j := run.Job(key); j != nil {
+		return j.Last
+	}
+	return ""
 }
 
 func stepEvent(ref events.AttemptRef, st execution.StepEvent) events.Data {

@@ -63,7 +63,7 @@ func (s *Reports) Report(ctx context.Context, r execution.Report) (execution.Rep
 			return execution.Reply{Gone: "another worker was first under this fence"}, nil
 		}
 	}
-	acknowledged, err := s.keep(ctx, r, moment.Now)
+	acknowledged, err := s.keep(ctx, r, lastOf(run, r.Job), moment.Now)
 	if err != nil {
 		return execution.Reply{}, err
 	}
@@ -91,7 +91,7 @@ func (s *Reports) over(ctx context.Context, run *pipeline.Run, r execution.Repor
 	case pipeline.AttemptTerminated, pipeline.AttemptTimedOut:
 		return execution.Reply{Gone: "the attempt is over: " + a.Reason}, nil
 	}
-	n, err := s.keep(ctx, r, time.Time{})
+	n, err := s.keep(ctx, r, "", time.Time{})
 	if errors.Is(err, logs.ErrClosed) {
 		err = nil
 	}
@@ -176,16 +176,13 @@ func (s *Reports) end(ctx context.Context, r execution.Report, now time.Time) er
 	if err := s.Logs.Close(ctx, r.AttemptRef, r.End.LogBytes); err != nil {
 		return fmt.Errorf("worker: close log: %w", err)
 	}
-	if err := s.tellLog(ctx, r.AttemptRef, now, true); err != nil {
-		return err
-	}
 	run, _, err := s.Runs.Load(ctx, r.Run)
 	if err != nil {
 		return err
 	}
-	cause := ""
-	if j := run.Job(r.Job); j != nil {
-		cause = j.Last
+	cause := lastOf(run, r.Job)
+	if err := s.tellLog(ctx, r.AttemptRef, cause, now, true); err != nil {
+		return err
 	}
 	ended, err := events.New(
 		events.DeriveID("job.ended", r.AttemptRef.Subject(), r.Fence.String()), "/relevo/"+name, cause, now,
