@@ -74,7 +74,8 @@ func TestEmitterOfATimer(t *testing.T) {
 	timer := emitter()
 	timer.Cause = events.Envelope{ID: "timer", CauseID: "set it"}
 	e := timer.Emit(events.RunStarted{})
-	if e.CauseID != "set it" || e.ID != events.DeriveID("timer", "job-ended", "0") {
+	want := events.DeriveID("timer", "job-ended", string(events.TypeRunStarted), "run/", "0")
+	if e.CauseID != "set it" || e.ID != want {
 		t.Errorf("%+v", e)
 	}
 }

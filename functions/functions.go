@@ -2,7 +2,10 @@
 // Knative services, and in the simulator is this list.
 package functions
 
+//go:generate go run ./generate
+
 import (
+	"github.com/relevo-ci/relevo/functions/api"
 	assignmentcreated "github.com/relevo-ci/relevo/functions/assignment-created"
 	assignmentrefused "github.com/relevo-ci/relevo/functions/assignment-refused"
 	cancelrequested "github.com/relevo-ci/relevo/functions/cancel-requested"
@@ -44,6 +47,8 @@ type Deps struct {
 	Reports *worker.Reports
 	// Feed may be nil: then nobody watches.
 	Feed eventrecorded.Feed
+	// API may be nil: then nobody asks.
+	API *api.API
 }
 
 // All is the table. Its order is that of a job's way.
@@ -75,6 +80,9 @@ func All(d Deps) []fn.Function {
 	}
 	if d.Feed != nil {
 		all = append(all, eventrecorded.New(d.Feed))
+	}
+	if d.API != nil {
+		all = append(all, api.New(d.API))
 	}
 	return all
 }

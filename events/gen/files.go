@@ -5,12 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 
 	"github.com/invopop/jsonschema"
-
-	"github.com/relevo-ci/relevo/events/asyncapi"
 )
 
 // schemaBase is where the schemas' ids begin. They are names; nothing is
@@ -34,12 +31,6 @@ func generate(l *language) (map[string][]byte, error) {
 		}
 		files[filepath.Join(root, "schemas", name)] = text
 	}
-	bundle := files[filepath.Join(root, "schemas", "bundle.json")]
-	doc, err := asyncapi.Document(bundle, os.DirFS(filepath.Join(root, "examples")), nil)
-	if err != nil {
-		return nil, err
-	}
-	files[filepath.Join(root, "schemas", "asyncapi.json")] = doc
 	files[filepath.Join(root, "..", "docs", "events.md")] = l.reference()
 	return files, nil
 }

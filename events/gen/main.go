@@ -88,10 +88,11 @@ func record(path string, next []byte, force bool) error {
 	return os.WriteFile(path, next, 0o644)
 }
 
-// staleFiles are the schemas of events that are no more.
+// staleFiles are the schemas of events that are no more. The AsyncAPI document
+// beside them is written where the functions' table is known.
 func staleFiles(root string, files map[string][]byte) ([]string, error) {
 	found, err := filepath.Glob(filepath.Join(root, "schemas", "*.json"))
 	return slices.DeleteFunc(found, func(path string) bool {
-		return files[path] != nil || path == baselinePath
+		return files[path] != nil || path == baselinePath || filepath.Base(path) == "asyncapi.json"
 	}), err
 }

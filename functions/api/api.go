@@ -1,0 +1,148 @@
+// Package api is the HTTP function that people, the CLI and other systems
+// speak to: it takes pipelines and jobs, shows them with the reason of every
+// wait, streams logs and events, and cancels. What it accepts is committed
+// before it answers; it never goes round the protocol.
+//
+// Its OpenAPI document is generated from the handlers: /openapi.json, and
+// docs/openapi.yaml in this repository.
+package api
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/relevo-ci/relevo/events"
+	"github.com/relevo-ci/relevo/shared/domain/scheduling"
+	"github.com/relevo-ci/relevo/shared/feed"
+	"github.com/relevo-ci/relevo/shared/fn"
+	"github.com/relevo-ci/relevo/shared/logs"
+	"github.com/relevo-ci/relevo/shared/state"
+)
+
+//go:generate go run ./generate ../../docs/openapi.yaml
+
+const name = "api"
+
+// API is what the function is made of.
+type API struct {
+	Runs   *state.Runs
+	Pools  *state.Pools
+	Groups *state.Groups
+	// Routes name the pool that a job queues in.
+	Routes scheduling.Pools
+	Logs   logs.Store
+	// Feed may be nil: then there is no stream of events.
+	Feed feed.Feed
+	// Index lists runs; nil: Scan of the runs' store.
+	Index Index
+	// Publish sends events on; what it can't deliver the outbox keeps.
+	Publish func(ctx context.Context, es []events.Envelope) error
+
+	// Token is what every caller must show as a bearer token. Empty is local
+	// mode: callers on this machine alone are served, and web pages of other
+	// origins are not.
+	Token string
+	// Hosts are names, beside localhost, by which local mode may be addressed.
+	Hosts []string
+	// Log hears of what callers are not told; nil: slog.Default.
+	Log *slog.Logger
+	// NewID makes the id of a run that came without an idempotency key; nil: a
+	// ULID of now.
+	NewID func() events.RunID
+	// Streams are the times of streams.
+	Streams Streams
+
+	closing context.Context
+	close   context.CancelFunc
+}
+
+// Streams are the times of streams; zero values mean the defaults.
+type Streams struct {
+	// Beat is how often a stream says that it lives: 15 s.
+	Beat time.Duration
+	// Life is after how long a stream ends itself, before whatever stands in
+	// front cuts it: 240 s. Clients resume.
+	Life time.Duration
+	// Patience is how long a reader may take for what it was sent: 10 s. A
+	// slower one is dropped, and resumes.
+	Patience time.Duration
+}
+
+// Routes are the patterns that a host with other HTTP functions gives to this
+// one.
+func Routes() []string { return []string{"/v1/", "/openapi.json", "/openapi.yaml"} }
+
+// New makes the function. It fills in the defaults of a.
+func New(a *API) fn.Function {
+	a.Streams.Beat = cmp.Or(a.Streams.Beat, 15*time.Second)
+	a.Streams.Life = cmp.Or(a.Streams.Life, 240*time.Second)
+	a.Streams.Patience = cmp.Or(a.Streams.Patience, 10*time.Second)
+	if a.Log == nil {
+		a.Log = slog.Default()
+	}
+	if a.NewID == nil {
+		a.NewID = newRunID
+	}
+	if a.Index == nil && a.Runs != nil {
+		a.Index = Scan{Store: a.Runs.Store}
+	}
+	if a.closing == nil {
+		a.closing, a.close = context.WithCancel(context.Background())
+	}
+	// Made on the first request: it takes a millisecond, which a process that
+	// nobody asks need not spend.
+	handler := sync.OnceValue(a.handler)
+	return fn.Function{
+		Name: name, Context: events.Access,
+		HTTP: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler().ServeHTTP(w, r) }),
+		Doc:  "takes pipelines and jobs, shows what becomes of them",
+	}
+}
+
+func newRunID() events.RunID {
+	return events.RunID(ulid.MustNew(ulid.Now(), rand.Reader).String())
+}
+
+// Close ends the streams, so that a host can go down without waiting for them
+// (http.Server.RegisterOnShutdown). Other requests are served on.
+func (a *API) Close() { a.close() }
+
+func (a *API) handler() http.Handler {
+	inner := http.NewServeMux()
+	a.register(inner)
+	inner.HandleFunc("/", nowhere(inner))
+	outer := http.NewServeMux()
+	outer.HandleFunc("GET /healthz", a.health)
+	outer.Handle("/", a.guard(inner))
+	return outer
+}
+
+// health tells whether the store answers.
+func (a *API) health(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	defer cancel()
+	if _, _, err := a.Runs.Store.Load(ctx, "p00"); err != nil {
+		a.Log.Warn("api: not healthy", "error", err)
+		refuse(http.StatusServiceUnavailable, "the store does not answer").write(w)
+		return
+	}
+	w.WriteHeader(http.StatusOK)
+}
+
+// publish sends on what was committed. A failure is not the caller's: the
+// outbox keeps it, and the clock sends it again.
+func (a *API) publish(ctx context.Context, es []events.Envelope) {
+	if len(es) == 0 {
+		return
+	}
+	if err := a.Publish(context.WithoutCancel(ctx), es); err != nil {
+		a.Log.Warn("api: publish", "event", es[0].ID, "error", err)
+	}
+}

@@ -1,0 +1,52 @@
+package api_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/relevo-ci/relevo/shared/client"
+)
+
+func TestNodes(t *testing.T) {
+	w := newWorld(t)
+	if list := decode[client.NodeList](t, w.ask(http.MethodGet, "/v1/nodes", ""), http.StatusOK); list.Pools == nil || len(list.Pools) != 0 {
+		t.Errorf("without a pool: %+v", list)
+	}
+	w.node("n1", 3)
+	w.node("n2", 1)
+	id := w.submit(submission("jobs:\n  a: {resources: {cpu: 3}, steps: [{run: x}]}\n"))
+	list := decode[client.NodeList](t, w.ask(http.MethodGet, "/v1/nodes", ""), http.StatusOK)
+	if len(list.Pools) != 1 || list.Pools[0].ID != "linux" || len(list.Pools[0].Nodes) != 2 {
+		t.Fatalf("list %+v", list)
+	}
+	var held []client.Held
+	for _, n := range list.Pools[0].Nodes {
+		held = append(held, n.Held...)
+		if want := n.Capacity.CPU - 3000*int64(len(n.Held)); n.Free.CPU != want || n.Provider != "fake" {
+			t.Errorf("node %+v", n)
+		}
+	}
+	if len(held) != 1 || held[0].Job != id+".a" || held[0].Attempt != 1 || held[0].Worker == "" {
+		t.Errorf("held %+v", held)
+	}
+}
+
+func TestQueueTellsWhyEachNodeWasPassedOver(t *testing.T) {
+	w := newWorld(t)
+	w.node("n1", 4)
+	w.submit(submission("jobs:\n  big: {resources: {cpu: 4}, steps: [{run: x}]}\n"))
+	waits := w.submit(submission("jobs:\n  late: {resources: {cpu: 2}, steps: [{run: x}]}\n"))
+	never := w.submit(submission("jobs:\n  gpu: {runs-on: gpu, priority: 5, steps: [{run: x}]}\n"))
+	q := decode[client.Queue](t, w.ask(http.MethodGet, "/v1/queue", ""), http.StatusOK)
+	if len(q.Pools) != 1 || q.Pools[0].Waiting != 2 || len(q.Pools[0].Offers) != 2 {
+		t.Fatalf("queue %+v", q)
+	}
+	first, second := q.Pools[0].Offers[0], q.Pools[0].Offers[1]
+	if first.Job != never+".gpu" || first.Position != 1 || !first.Never || !strings.Contains(first.Passed[0].Reason, `label "gpu"`) {
+		t.Errorf("first %+v", first)
+	}
+	if second.Job != waits+".late" || second.Position != 2 || second.Never || !strings.Contains(second.Passed[0].Reason, "0m cpu") {
+		t.Errorf("second %+v", second)
+	}
+}

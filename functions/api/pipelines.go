@@ -1,0 +1,123 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"github.com/relevo-ci/relevo/events"
+	"github.com/relevo-ci/relevo/shared/client"
+	"github.com/relevo-ci/relevo/shared/domain/pipeline"
+	"github.com/relevo-ci/relevo/shared/protocol"
+	"github.com/relevo-ci/relevo/shared/workflow"
+)
+
+type submitPipelineInput struct {
+	Keyed
+	Body client.Submission
+}
+
+type acceptedOutput struct {
+	Location string `header:"Location"`
+	Body     client.Accepted
+}
+
+// submitPipeline takes a pipeline file and answers once its run stands in the
+// ledger.
+func (a *API) submitPipeline(ctx context.Context, in *submitPipelineInput) (*acceptedOutput, error) {
+	started, inputs, err := trigger(in.Body.Trigger)
+	if err != nil {
+		return nil, err
+	}
+	file := cmp.Or(in.Body.File, "pipeline.yaml")
+	spec, errs := workflow.Parse(file, []byte(in.Body.Source), workflow.Options{Inputs: inputs})
+	if len(errs) > 0 {
+		return nil, wrong("the pipeline", errs, nil)
+	}
+	id, err := a.acceptSpec(ctx, in.Key, in.Body.Project, started, spec)
+	if err != nil {
+		return nil, err
+	}
+	links := runLinks(id)
+	return &acceptedOutput{
+		Location: links["self"],
+		Body:     client.Accepted{ID: string(id), Run: string(id), Links: links},
+	}, nil
+}
+
+func (a *API) acceptSpec(ctx context.Context, key, project string, started events.Trigger, spec *pipeline.Spec) (events.RunID, error) {
+	if err := settle(&started, spec); err != nil {
+		return "", fmt.Errorf("api: settle inputs: %w", err)
+	}
+	raw, err := json.Marshal(spec)
+	if err != nil {
+		return "", fmt.Errorf("api: encode job graph: %w", err)
+	}
+	return a.accept(ctx, key, events.RunRequested{
+		Pipeline: spec.Name, File: spec.File, Project: project, Trigger: started, Spec: raw,
+	})
+}
+
+// position gives file:line:column.
+func position(e workflow.Error) string {
+	return fmt.Sprintf("%s:%d:%d", e.File, e.Line, e.Column)
+}
+
+// RunInput names a run.
+type RunInput struct {
+	ID string `path:"id" doc:"The run, a ULID."`
+}
+
+type runOutput struct {
+	Body client.Run
+}
+
+func (a *API) showPipeline(ctx context.Context, in *RunInput) (*runOutput, error) {
+	run, _, err := a.run(ctx, events.RunID(in.ID))
+	if err != nil {
+		return nil, err
+	}
+	return &runOutput{Body: runView(run)}, nil
+}
+
+// run loads a run for looking.
+func (a *API) run(ctx context.Context, id events.RunID) (*pipeline.Run, protocol.Moment, error) {
+	if !isRunID(string(id)) {
+		return nil, protocol.Moment{}, refuse(http.StatusNotFound, "there is no such run")
+	}
+	run, moment, err := a.Runs.Load(ctx, id)
+	if err != nil {
+		return nil, moment, a.fault(ctx, "look at the run", err)
+	}
+	return run, moment, nil
+}
+
+type listInput struct {
+	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"50" doc:"Runs on a page."`
+	Cursor string `query:"cursor" maxLength:"64" doc:"Next of the page before."`
+}
+
+type listOutput struct {
+	Body client.RunList
+}
+
+func (a *API) listPipelines(ctx context.Context, in *listInput) (*listOutput, error) {
+	var after Cursor
+	if in.Cursor != "" {
+		var err error
+		if after, err = ParseCursor(in.Cursor); err != nil {
+			return nil, located("query.cursor", "this is no cursor of a page")
+		}
+	}
+	runs, next, err := a.Index.Runs(ctx, after, in.Limit)
+	if err != nil {
+		return nil, a.fault(ctx, "list the runs", err)
+	}
+	out := &listOutput{Body: client.RunList{Runs: make([]client.RunSummary, len(runs)), Next: next.String()}}
+	for i, r := range runs {
+		out.Body.Runs[i] = summary(r)
+	}
+	return out, nil
+}
