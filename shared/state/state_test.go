@@ -1,0 +1,215 @@
+package state_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/relevo-ci/relevo/events"
+	"github.com/relevo-ci/relevo/shared/domain/expression"
+	"github.com/relevo-ci/relevo/shared/domain/pipeline"
+	"github.com/relevo-ci/relevo/shared/domain/scheduling"
+	"github.com/relevo-ci/relevo/shared/fn"
+	"github.com/relevo-ci/relevo/shared/memory"
+	"github.com/relevo-ci/relevo/shared/protocol"
+	"github.com/relevo-ci/relevo/shared/state"
+)
+
+var start = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// rough is a store whose commits fail as told, before or after their effect.
+type rough struct {
+	protocol.Store
+	before, after []error
+	commits       int
+}
+
+func (s *rough) Commit(ctx context.Context, c protocol.Commit) (protocol.Receipt, error) {
+	s.commits++
+	if err := next(&s.before); err != nil {
+		return protocol.Receipt{}, err
+	}
+	r, err := s.Store.Commit(ctx, c)
+	if err == nil {
+		err = next(&s.after)
+	}
+	return r, err
+}
+
+func next(list *[]error) error {
+	if len(*list) == 0 {
+		return nil
+	}
+	err := (*list)[0]
+	*list = (*list)[1:]
+	return err
+}
+
+var errAway = errors.New("store away")
+
+type rig struct {
+	store *rough
+	now   time.Time
+	runs  *state.Runs
+	pools *state.Pools
+}
+
+func newRig() *rig {
+	r := &rig{now: start}
+	r.store = &rough{Store: memory.New(func() time.Time { return r.now }, "test")}
+	c := &state.Committer{Store: r.store, Pause: func(context.Context, time.Duration) error { return nil }}
+	r.runs = &state.Runs{Committer: c, Policy: pipeline.DefaultPolicy()}
+	r.pools = &state.Pools{Committer: c, Settings: scheduling.Settings{OfferTTL: time.Hour, Nudge: time.Minute}}
+	return r
+}
+
+func (r *rig) create(t *testing.T) state.Result {
+	t.Helper()
+	raw, err := json.Marshal(pipeline.Spec{Jobs: []pipeline.JobSpec{{ID: "a", Key: "a", Name: expression.Text("a")}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := r.runs.Create(t.Context(), "api", events.RunRequested{RunRef: events.RunRef{Run: "R"}, Spec: raw})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res
+}
+
+func starts(r *pipeline.Run, em *events.Emitter, _ uint32) error {
+	r.Start(em)
+	return nil
+}
+
+func TestCreateTwiceGivesTheFirstAnswer(t *testing.T) {
+	r := newRig()
+	first, second := r.create(t), r.create(t)
+	if !second.Duplicate || first.Emitted[0].ID != second.Emitted[0].ID || first.Emitted[0].CauseID != "" {
+		t.Errorf("first %+v, second %+v", first, second)
+	}
+}
+
+func TestConflictIsDecidedAgain(t *testing.T) {
+	r := newRig()
+	r.create(t)
+	r.store.before = []error{protocol.ErrConflict, protocol.ErrConflict}
+	decided := 0
+	res, err := r.runs.Change(t.Context(), "f", events.Envelope{ID: "e", Type: "t", Time: r.now}, "R", func(run *pipeline.Run, em *events.Emitter, epoch uint32) error {
+		decided++
+		return starts(run, em, epoch)
+	})
+	if err != nil || decided != 3 || len(res.Emitted) != 2 {
+		t.Errorf("%d decisions, %v, %v", decided, res.Emitted, err)
+	}
+}
+
+func TestLostReplyIsAskedAgain(t *testing.T) {
+	r := newRig()
+	r.create(t)
+	r.store.after = []error{errAway}
+	res, err := r.runs.Change(t.Context(), "f", events.Envelope{ID: "e", Type: "t", Time: r.now}, "R", starts)
+	if err != nil || !res.Duplicate || len(res.Emitted) != 2 {
+		t.Errorf("%+v, %v", res, err)
+	}
+}
+
+func TestStoreThatStaysAwayIsAnError(t *testing.T) {
+	r := newRig()
+	r.create(t)
+	r.store.before = []error{errAway, errAway, errAway}
+	_, err := r.runs.Change(t.Context(), "f", events.Envelope{ID: "e", Type: "t", Time: r.now}, "R", starts)
+	if !errors.Is(err, errAway) || fn.KindOf(err) != fn.Transient {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestNothingDecidedNothingCommitted(t *testing.T) {
+	r := newRig()
+	r.create(t)
+	before := r.store.commits
+	_, err := r.runs.Change(t.Context(), "f", events.Envelope{ID: "e"}, "R", func(*pipeline.Run, *events.Emitter, uint32) error { return nil })
+	if err != nil || r.store.commits != before {
+		t.Errorf("%d commits, %v", r.store.commits-before, err)
+	}
+}
+
+func TestCauseBeyondTheHorizonIsRefused(t *testing.T) {
+	r := newRig()
+	r.create(t)
+	old := events.Envelope{ID: "e", Time: r.now.Add(-protocol.Horizon - time.Second)}
+	_, err := r.runs.Change(t.Context(), "f", old, "R", starts)
+	if !errors.Is(err, protocol.ErrTooOld) || fn.KindOf(err) != fn.Invalid {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestUnknownRun(t *testing.T) {
+	_, _, err := newRig().runs.Load(t.Context(), "nobody")
+	if !errors.Is(err, state.ErrNoRun) {
+		t.Errorf("error %v", err)
+	}
+}
+
+// A record leaves the outbox with the next commit once all of its events were
+// published, not before.
+func TestStrikesRideAlong(t *testing.T) {
+	r := newRig()
+	created := r.create(t)
+	r.runs.Published(created.Emitted[0].ID)
+	res, err := r.runs.Change(t.Context(), "f", events.Envelope{ID: "e"}, "R", starts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	outbox := func() int {
+		t.Helper()
+		out, err := r.store.Outbox(t.Context(), protocol.PartitionOf("R"), 0, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(out)
+	}
+	if n := outbox(); n != 1 {
+		t.Fatalf("%d records in the outbox, want the second alone", n)
+	}
+	r.runs.Published(res.Emitted[0].ID)
+	if err := r.runs.Flush(t.Context()); err != nil || outbox() != 1 {
+		t.Fatalf("struck with half of its events published (%v)", err)
+	}
+	r.runs.Published(res.Emitted[1].ID)
+	if err := r.runs.Flush(t.Context()); err != nil || outbox() != 0 {
+		t.Fatalf("%d records are left (%v)", outbox(), err)
+	}
+}
+
+// Two processes on one pool: what one keeps of it is found stale by its
+// version, and capacity is never given twice.
+func TestPoolsOfTwoProcesses(t *testing.T) {
+	r := newRig()
+	other := &state.Pools{Committer: &state.Committer{Store: r.store}, Settings: r.pools.Settings}
+	change := func(p *state.Pools, id string, decide state.PoolDecision) {
+		t.Helper()
+		if _, err := p.Change(t.Context(), "f", events.Envelope{ID: id, Source: "/x", Type: events.TypeOfferCreated, Data: []byte("{}")}, "p", nil, true, decide); err != nil {
+			t.Fatal(err)
+		}
+	}
+	change(r.pools, "node", func(p *scheduling.Pool, em *events.Emitter) error {
+		p.Declare(em, em.Cause, events.CapacityUpdated{Pool: "p", Node: "n", Capacity: events.Resources{Slots: 3}, Since: r.now})
+		return nil
+	})
+	for i, p := range []*state.Pools{r.pools, other, r.pools, other, r.pools} {
+		name := string(rune('a' + i))
+		change(p, name, func(p *scheduling.Pool, em *events.Emitter) error {
+			p.Enqueue(em, em.Cause, events.OfferCreated{
+				OfferRef:     events.OfferRef{Pool: "p", Offer: events.OfferID(name)},
+				Requirements: events.Requirements{Resources: events.Resources{Slots: 1}},
+			})
+			return nil
+		})
+	}
+	pool, _, err := other.Look(t.Context(), "p")
+	if err != nil || len(pool.Held) != 3 || len(pool.Queue) != 2 {
+		t.Errorf("%d held and %d queued (%v), want 3 and 2", len(pool.Held), len(pool.Queue), err)
+	}
+}
