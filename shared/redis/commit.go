@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/relevo-ci/relevo/shared/protocol"
 )
@@ -84,14 +85,20 @@ func newCall(c protocol.Commit) (*call, error) {
 	if err != nil {
 		return nil, err
 	}
-	cause := ""
-	if len(c.Absorbed) > 0 && !c.Absorbed[0].Time.IsZero() {
-		cause = strconv.FormatInt(c.Absorbed[0].Time.UnixMilli(), 10)
-	}
-	to.args = append(to.args, c.Inbox, cause, protocol.Horizon.Milliseconds(), "", absorbed, emitted)
+	to.args = append(to.args, c.Inbox, cause(c), protocol.Horizon.Milliseconds(), "", absorbed, emitted)
 	to.documents(k, c)
 	to.entries(c)
 	return to, to.strikes(c.Struck)
+}
+
+// cause is the time of the cause in milliseconds, or "" where it cannot be too
+// old. Asking Redis for the time costs a twentieth of a commit, so this clock is
+// trusted with half of the horizon: it may be wrong by days.
+func cause(c protocol.Commit) string {
+	if len(c.Absorbed) == 0 || c.Absorbed[0].Time.IsZero() || time.Since(c.Absorbed[0].Time) < protocol.Horizon/2 {
+		return ""
+	}
+	return strconv.FormatInt(c.Absorbed[0].Time.UnixMilli(), 10)
 }
 
 func (c *call) documents(k partition, from protocol.Commit) {

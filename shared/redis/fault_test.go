@@ -90,7 +90,8 @@ func TestServerCannotAnswer(t *testing.T) {
 			t.Fatalf("%s: committed all the same", answer)
 		}
 
-		p.plant(fault{answer: "-" + answer + "\r\n"})
+		reply := "-" + answer + "\r\n"
+		p.plant(fault{at: "hmget", answer: reply + reply}) // the time, then the documents
 		_, _, err = s.Load(t.Context(), "pool:linux", c.Puts[0].ID)
 		unknown(t, err)
 		if m := moment(t, s); m.Epoch != 1 {

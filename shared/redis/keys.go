@@ -9,7 +9,7 @@ import (
 // Every key is built here. All the keys of a partition carry its hash tag:
 //
 //	relevo:{p07}:doc:<kind>   hash: document id → "<version>|<body>"
-//	relevo:{p07}:inbox        hash: "<function>/<event id>" → "<ms> <ledger id or ->"
+//	relevo:{p07}:inbox        hash: "<function>/<event id>" → ledger id, or ms where there is no record
 //	relevo:{p07}:ledger       stream: a (absorbed) and e (emitted), JSON lines
 //	relevo:{p07}:outbox       sorted set: padded ledger id by ms, of what nobody struck
 //	relevo:{p07}:due          sorted set: aggregate by ms

@@ -9,8 +9,10 @@ import (
 	"testing"
 )
 
-// fault is what a proxy does to the next script call.
+// fault is what a proxy does to one request.
 type fault struct {
+	// at is the command that it waits for, in lower case; "" is a script's call.
+	at string
 	// forward lets the server execute it.
 	forward bool
 	// answer is sent back instead of the server's; "" hangs up, and so does the
@@ -23,9 +25,8 @@ type proxy struct {
 	url    string
 	server string
 
-	mu    sync.Mutex
-	next  *fault
-	calls int // script calls seen
+	mu   sync.Mutex
+	next *fault
 }
 
 func startProxy(t *testing.T, server string) *proxy {
@@ -56,22 +57,24 @@ func startProxy(t *testing.T, server string) *proxy {
 	return p
 }
 
-// plant makes the next script call meet with f.
+// plant makes the next request of its kind meet with f.
 func (p *proxy) plant(f fault) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if f.at == "" {
+		f.at = "evalsha"
+	}
 	p.next = &f
 }
 
 // meet gives the fault for a request, if any.
 func (p *proxy) meet(request []byte) *fault {
-	if !bytes.Contains(bytes.ToLower(request), []byte("\r\nevalsha\r\n")) {
-		return nil
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.calls++
 	f := p.next
+	if f == nil || !bytes.Contains(bytes.ToLower(request), []byte("\r\n"+f.at+"\r\n")) {
+		return nil
+	}
 	p.next = nil
 	return f
 }

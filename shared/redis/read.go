@@ -14,24 +14,18 @@ import (
 	"github.com/relevo-ci/relevo/shared/protocol"
 )
 
-// Load reads documents and the store's time in one script.
+// Load reads documents and the store's time in one round trip.
 func (s *Store) Load(ctx context.Context, p protocol.Partition, ids ...protocol.DocID) ([]protocol.Doc, protocol.Moment, error) {
 	var docs []protocol.Doc
 	var moment protocol.Moment
 	err := s.with(func(life *session) error {
-		reply, err := loadScript.Run(ctx, life.client, kindsOf(p, ids), indexed(ids)...).Slice()
+		found, now, err := fetch(ctx, life, keysOf(p), ids)
 		if err != nil {
 			return err
 		}
-		if len(reply) != 2+len(ids) {
-			return fmt.Errorf("answer of %d parts to %d documents", len(reply), len(ids))
-		}
 		// An answer came: the session has joined.
-		moment = protocol.Moment{Epoch: life.epoch, Installation: life.installation}
-		if moment.Now, err = timeOf(reply[0], reply[1]); err != nil {
-			return err
-		}
-		docs, err = documents(ids, reply[2:])
+		moment = protocol.Moment{Now: now, Epoch: life.epoch, Installation: life.installation}
+		docs, err = documents(ids, found)
 		return err
 	})
 	if err != nil {
@@ -40,44 +34,47 @@ func (s *Store) Load(ctx context.Context, p protocol.Partition, ids ...protocol.
 	return docs, moment, nil
 }
 
-// kindsOf are the keys of the kinds that ids are of, each once.
-func kindsOf(p protocol.Partition, ids []protocol.DocID) []string {
-	k := keysOf(p)
-	var keys []string
+// fetch reads the time, and the values of documents kind by kind: in a
+// transaction where there are several, since each kind is a hash of its own.
+func fetch(ctx context.Context, life *session, k partition, ids []protocol.DocID) (map[protocol.DocID]string, time.Time, error) {
+	kinds := map[string][]string{}
 	for _, id := range ids {
-		if key := k.docs(id.Kind()); !slices.Contains(keys, key) {
-			keys = append(keys, key)
+		kinds[id.Kind()] = append(kinds[id.Kind()], string(id))
+	}
+	pipe := life.client.Pipeline()
+	if len(kinds) > 1 {
+		pipe = life.client.TxPipeline()
+	}
+	now := pipe.Time(ctx)
+	values := make(map[string]*goredis.SliceCmd, len(kinds))
+	for kind, names := range kinds {
+		values[kind] = pipe.HMGet(ctx, k.docs(kind), names...)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, time.Time{}, err
+	}
+	found := make(map[protocol.DocID]string, len(ids))
+	for kind, names := range kinds {
+		for i, value := range values[kind].Val() {
+			if text, ok := value.(string); ok {
+				found[protocol.DocID(names[i])] = text
+			}
 		}
 	}
-	return keys
+	return found, now.Val().Truncate(time.Millisecond).UTC(), nil
 }
 
-// indexed gives for each id the place of its kind in kindsOf, from 1, and
-// itself.
-func indexed(ids []protocol.DocID) []any {
-	args := make([]any, 0, 2*len(ids))
-	var kinds []string
-	for _, id := range ids {
-		at := slices.Index(kinds, id.Kind())
-		if at < 0 {
-			at = len(kinds)
-			kinds = append(kinds, id.Kind())
-		}
-		args = append(args, at+1, string(id))
-	}
-	return args
-}
-
-func documents(ids []protocol.DocID, values []any) ([]protocol.Doc, error) {
+// documents puts what was found in the order asked for.
+func documents(ids []protocol.DocID, found map[protocol.DocID]string) ([]protocol.Doc, error) {
 	docs := make([]protocol.Doc, len(ids))
 	for i, id := range ids {
 		docs[i].ID = id
-		if values[i] == nil {
+		value, ok := found[id]
+		if !ok {
 			continue
 		}
-		text, _ := values[i].(string)
 		var err error
-		if docs[i], err = document(id, text); err != nil {
+		if docs[i], err = document(id, value); err != nil {
 			return nil, err
 		}
 	}
@@ -91,18 +88,6 @@ func document(id protocol.DocID, value string) (protocol.Doc, error) {
 		return protocol.Doc{}, fmt.Errorf("document %q is not of the form version|body", id)
 	}
 	return protocol.Doc{ID: id, Version: v, Body: []byte(body)}, nil
-}
-
-// timeOf reads the answer of TIME, to the millisecond.
-func timeOf(seconds, micros any) (time.Time, error) {
-	a, _ := seconds.(string)
-	b, _ := micros.(string)
-	sec, err1 := strconv.ParseInt(a, 10, 64)
-	usec, err2 := strconv.ParseInt(b, 10, 64)
-	if err1 != nil || err2 != nil {
-		return time.Time{}, fmt.Errorf("time %q %q", seconds, micros)
-	}
-	return time.UnixMilli(sec*1000 + usec/1000).UTC(), nil
 }
 
 // List reads every document of a kind, in order of id.

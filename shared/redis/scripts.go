@@ -11,8 +11,6 @@ import (
 var (
 	//go:embed scripts/commit.lua
 	commitLua string
-	//go:embed scripts/load.lua
-	loadLua string
 	//go:embed scripts/outbox.lua
 	outboxLua string
 	//go:embed scripts/prune.lua
@@ -21,7 +19,6 @@ var (
 	joinLua string
 
 	commitScript = goredis.NewScript(commitLua)
-	loadScript   = goredis.NewScript(loadLua)
 	outboxScript = goredis.NewScript(outboxLua)
 	pruneScript  = goredis.NewScript(pruneLua)
 	joinScript   = goredis.NewScript(joinLua)

@@ -3,7 +3,7 @@
 --
 -- KEYS  1 inbox  2 ledger  3 outbox  4 due  5 queue  6… kinds of documents
 -- ARGV  1 entry for the inbox, '' for none
---       2 time of the cause in ms, '' where it does not count
+--       2 time of the cause in ms, '' where it is surely young
 --       3 how long the inbox remembers, in ms
 --       4 '1' where the epoch is no longer the one decided in, else ''
 --       5, 6 events absorbed and emitted, JSON lines, '' for none
@@ -19,23 +19,24 @@
 --         {'old'}  {'epoch'}  {'conflict', id, version found}
 local call, argv, keys = redis.call, ARGV, KEYS
 local inbox = argv[1]
-local now
+
+local function millis()
+  local time = call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
 
 if inbox ~= '' then
   local first = call('HGET', keys[1], inbox)
   if first then
-    local id = string.sub(first, string.find(first, ' ', 1, true) + 1)
-    if id == '-' then return {'again', '', ''} end
-    local record = call('XRANGE', keys[2], id, id)[1]
+    if not string.find(first, '-', 1, true) then return {'again', '', ''} end
+    local record = call('XRANGE', keys[2], first, first)[1]
     local fields = record and record[2] or {}
     for f = 1, #fields, 2 do
-      if fields[f] == 'e' then return {'again', id, fields[f + 1]} end
+      if fields[f] == 'e' then return {'again', first, fields[f + 1]} end
     end
-    return {'again', id, ''}
+    return {'again', first, ''}
   end
-  local time = call('TIME')
-  now = time[1] * 1000 + math.floor(time[2] / 1000)
-  if argv[2] ~= '' and now - argv[2] > tonumber(argv[3]) then return {'old'} end
+  if argv[2] ~= '' and millis() - argv[2] > tonumber(argv[3]) then return {'old'} end
 end
 
 if argv[4] ~= '' then return {'epoch'} end
@@ -112,6 +113,6 @@ elseif argv[5] ~= '' then
   id = call('XADD', keys[2], '*', 'a', argv[5])
 end
 if inbox ~= '' then
-  call('HSET', keys[1], inbox, string.format('%.0f %s', now, id == '' and '-' or id))
+  call('HSET', keys[1], inbox, id ~= '' and id or string.format('%.0f', millis()))
 end
 return {'ok', id}

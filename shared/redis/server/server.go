@@ -55,7 +55,7 @@ const (
 	lockName   = "redis.lock"
 	// longestSocket is what every Unix has room for in a socket's address.
 	longestSocket = 100
-	pause         = 10 * time.Millisecond
+	pause         = 2 * time.Millisecond
 )
 
 // Start starts redis-server in dir, or adopts the one that a former process
