@@ -47,6 +47,10 @@ type RunRequested struct {
 	Project string `json:"project,omitempty"`
 	// Trigger is what started the run.
 	Trigger Trigger `json:"trigger"`
+	// RetryOf is the run that a person asked to run again; absent for a first one.
+	RetryOf RunID `json:"retryOf,omitempty"`
+	// RunAttempt counts the runs of one request; absent: 1.
+	RunAttempt int `json:"runAttempt,omitempty"`
 	// Spec is the compiled job graph (the pipeline context's Spec as JSON).
 	Spec json.RawMessage `json:"spec"`
 }

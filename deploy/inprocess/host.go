@@ -95,7 +95,7 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 	}
 	h.Deps.Clock = &clockticked.Clock{
 		Runs: runs, Pools: h.Deps.Pools, Groups: h.Deps.Groups, Workers: h.Deps.Workers,
-		Publish: h.Publish, Direct: h.Bus.DirectAll,
+		Publish: h.Publish, Direct: h.Bus.DirectAll, Forget: o.Logs.Remove,
 	}
 	h.Bus.Tap(h.see)
 	h.Table = functions.All(h.Deps)
@@ -174,12 +174,12 @@ func (h *Host) Submit(ctx context.Context, req events.RunRequested) error {
 
 // Cancel cancels a run, or a job of it: decided when this returns.
 func (h *Host) Cancel(ctx context.Context, d events.CancelRequested) error {
-	_, moment, err := h.Deps.Runs.Load(ctx, d.Run)
+	run, moment, err := h.Deps.Runs.Load(ctx, d.Run)
 	if err != nil {
 		return err
 	}
 	id := events.DeriveID("cancel", string(d.Run), string(d.Job), moment.Now.String())
-	e, err := events.New(id, "/relevo/api", "", moment.Now, d)
+	e, err := events.New(id, "/relevo/api", run.Asked, moment.Now, d)
 	if err != nil {
 		return err
 	}

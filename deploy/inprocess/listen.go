@@ -14,6 +14,9 @@ import (
 // SocketName is the report socket's name in its folder.
 const SocketName = "report.sock"
 
+// longestSocket is what the address of a socket holds, in bytes.
+const longestSocket = 103 // of macOS; Linux takes 107
+
 // listen serves the agents' reports on a unix socket. The folder is private to
 // this user; the token of each attempt guards the rest.
 func (h *Host) listen() error {
@@ -21,6 +24,10 @@ func (h *Host) listen() error {
 		return nil
 	}
 	path := filepath.Join(h.opts.Sockets, SocketName)
+	if len(path) > longestSocket {
+		return fmt.Errorf("inprocess: listen for reports: a socket's path may have %d bytes, %s has %d: choose a shorter folder with TMPDIR or --data",
+			longestSocket, path, len(path))
+	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("inprocess: remove old socket: %w", err)
 	}

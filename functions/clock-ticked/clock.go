@@ -26,6 +26,8 @@ type Clock struct {
 	Workers *workers.Workers
 	// Publish sends what was decided to the broker.
 	Publish func(ctx context.Context, es []events.Envelope) error
+	// Forget drops the logs of a run that was retired; nil: they stay.
+	Forget func(ctx context.Context, run events.RunID) error
 	// Direct hands an event to every function that subscribes to it, and what
 	// they emit to the next, round the broker.
 	Direct func(ctx context.Context, e events.Envelope) error
@@ -36,6 +38,7 @@ type Clock struct {
 	started    bool
 	outboxAt   time.Time
 	sweepAt    time.Time
+	retireAt   time.Time
 }
 
 const (
@@ -44,6 +47,7 @@ const (
 	outboxEvery  = 5 * time.Second  // between looks at the outboxes
 	sweepEvery   = 30 * time.Second // between looks for orphans
 	outboxPerRun = 64
+	retireEvery  = time.Hour // between looks for what is past its time
 )
 
 // Tick fires what is due. It returns when the next entry falls due (zero:
@@ -71,7 +75,7 @@ func (c *Clock) Tick(ctx context.Context) (next, now time.Time, err error) {
 	if len(due) == batch {
 		next = moment.Now
 	}
-	errs = append(errs, c.outboxes(ctx, ps, moment.Now), c.sweep(ctx, moment.Now))
+	errs = append(errs, c.outboxes(ctx, ps, moment.Now), c.sweep(ctx, moment.Now), c.retire(ctx, ps, moment.Now))
 	return next, moment.Now, errors.Join(errs...)
 }
 
@@ -170,6 +174,30 @@ func (c *Clock) sweep(ctx context.Context, now time.Time) error {
 		err = errors.Join(err, c.Publish(ctx, gone))
 	}
 	return err
+}
+
+// retire drops what is past its time: finished runs with their logs, inbox
+// entries, ledger records.
+func (c *Clock) retire(ctx context.Context, ps []protocol.Partition, now time.Time) error {
+	if !c.passed(&c.retireAt, now, retireEvery) {
+		return nil
+	}
+	var errs []error
+	for _, p := range ps {
+		_, err := c.Runs.Store.Prune(ctx, p, protocol.Horizon)
+		errs = append(errs, err)
+		if strings.Contains(string(p), ":") {
+			continue // a pool or a group holds no runs
+		}
+		gone, err := c.Runs.Retire(ctx, p, now.Add(-protocol.Horizon))
+		errs = append(errs, err)
+		for _, id := range gone {
+			if c.Forget != nil {
+				errs = append(errs, c.Forget(ctx, id))
+			}
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func (c *Clock) passed(at *time.Time, now time.Time, every time.Duration) bool {

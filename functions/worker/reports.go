@@ -89,6 +89,7 @@ func (s *Reports) over(ctx context.Context, run *pipeline.Run, r execution.Repor
 	}
 	switch a.State {
 	case pipeline.AttemptTerminated, pipeline.AttemptTimedOut:
+		s.forget(r.AttemptRef)
 		return execution.Reply{Gone: "the attempt is over: " + a.Reason}, nil
 	}
 	n, err := s.keep(ctx, r, "", time.Time{})
@@ -99,6 +100,7 @@ func (s *Reports) over(ctx context.Context, run *pipeline.Run, r execution.Repor
 	if a.State == pipeline.AttemptCancelled {
 		reply.Cancel = a.Reason
 	}
+	s.forget(r.AttemptRef)
 	if r.End != nil && n >= r.End.LogBytes {
 		err = errors.Join(err, s.Logs.Close(ctx, r.AttemptRef, r.End.LogBytes))
 	}
@@ -197,10 +199,14 @@ func (s *Reports) end(ctx context.Context, r execution.Report, now time.Time) er
 	if err != nil {
 		return err
 	}
-	s.mu.Lock()
-	delete(s.attempts, r.AttemptRef)
-	s.mu.Unlock()
+	s.forget(r.AttemptRef)
 	return s.Publish(ctx, append([]events.Envelope{ended}, emitted...))
+}
+
+func (s *Reports) forget(ref events.AttemptRef) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.attempts, ref)
 }
 
 func digest(nonce string) string {

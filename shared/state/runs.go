@@ -61,12 +61,15 @@ func (s *Runs) Create(ctx context.Context, function string, req events.RunReques
 	defer s.lock(p)()
 	cause := events.Envelope{ID: "create/" + string(req.Run)}
 	return s.retry(ctx, func() (Result, error) {
-		docs, moment, err := s.Store.Load(ctx, p, runDoc(req.Run))
+		docs, moment, err := s.Store.Load(ctx, p, runDoc(req.Run), tombDoc(req.Run))
 		if err != nil {
 			return Result{}, fmt.Errorf("state: load run %s: %w", req.Run, err)
 		}
 		if docs[0].Version > 0 {
 			return s.created(ctx, req.Run)
+		}
+		if docs[1].Version > 0 {
+			return Result{Duplicate: true}, nil // it ran, and was retired since
 		}
 		em := &events.Emitter{Function: function, Cause: cause, Now: moment.Now, Owner: req.Subject(), Version: 1}
 		run, err := pipeline.New(em, req, s.Policy)

@@ -213,3 +213,44 @@ func TestPoolsOfTwoProcesses(t *testing.T) {
 		t.Errorf("%d held and %d queued (%v), want 3 and 2", len(pool.Held), len(pool.Queue), err)
 	}
 }
+
+// A retired run leaves a tombstone that keeps its id, and in time goes too.
+func TestRetire(t *testing.T) {
+	r := newRig()
+	r.create(t)
+	retire := func(before time.Time) int {
+		t.Helper()
+		gone, err := r.runs.Retire(t.Context(), protocol.PartitionOf("R"), before)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(gone)
+	}
+	if n := retire(start.Add(time.Hour)); n != 0 {
+		t.Fatal("a run that goes on was retired")
+	}
+	cancel := events.CancelRequested{RunRef: events.RunRef{Run: "R"}, Reason: "enough"}
+	e, err := events.New("c", "/relevo/api", "", start, cancel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.runs.Change(t.Context(), "f", e, "R", func(run *pipeline.Run, em *events.Emitter, _ uint32) error {
+		run.Cancel(em, e, cancel)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if retire(start) != 0 || retire(start.Add(time.Hour)) != 1 || retire(start.Add(time.Hour)) != 0 {
+		t.Fatal("a run is retired once, after its time")
+	}
+	if _, _, err := r.runs.Load(t.Context(), "R"); !errors.Is(err, state.ErrNoRun) {
+		t.Errorf("error %v", err)
+	}
+	if res := r.create(t); !res.Duplicate || len(res.Emitted) != 0 {
+		t.Errorf("its id was given again: %+v", res)
+	}
+	retire(start.Add(2*protocol.Horizon + time.Hour))
+	if docs, err := r.store.List(t.Context(), protocol.PartitionOf("R"), "tomb"); err != nil || len(docs) != 0 {
+		t.Errorf("%d tombstones are left (%v)", len(docs), err)
+	}
+}

@@ -139,6 +139,9 @@ func (w *Workers) launch(run *pipeline.Run, j *pipeline.Job, a *pipeline.Attempt
 			return l, fmt.Errorf("container: %w", err)
 		}
 		l.Image = image
+		if spec.Container.WorkingDir != "" {
+			l.Workspace = spec.Container.WorkingDir
+		}
 	}
 	return l, nil
 }

@@ -187,6 +187,8 @@ func TestDeadline(t *testing.T) {
 	d := begin(t, pipeline.JobSpec{ID: "a", TimeoutMinutes: 1})
 	d.start("a")
 	d.fire(time.Minute, "a", true)
+	d.wants("a", pipeline.Running) // the agent may end it itself
+	d.fire(30*time.Second, "a", true)
 	d.wants("a", pipeline.Failed)
 	if a := d.run.Job("a").Current(); a.State != pipeline.AttemptTimedOut || a.Verdict != events.Timeout {
 		t.Errorf("attempt is %s (%s)", a.State, a.Verdict)

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 
 	"github.com/relevo-ci/relevo/events"
@@ -52,7 +53,7 @@ func (r *Run) github(key events.JobKey) map[string]any {
 	return map[string]any{
 		"event_name": t.Event, "event": payload, "ref": t.Ref, "ref_name": name, "sha": t.SHA,
 		"repository": t.Repository, "actor": t.Actor, "triggering_actor": t.Actor,
-		"workflow": r.request.Pipeline, "job": id, "run_id": string(r.request.Run), "run_attempt": "1",
+		"workflow": r.request.Pipeline, "job": id, "run_id": string(r.request.Run), "run_attempt": strconv.Itoa(max(1, r.request.RunAttempt)),
 	}
 }
 

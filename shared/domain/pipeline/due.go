@@ -43,10 +43,14 @@ func (r *Run) jobDue(j *Job, now time.Time) time.Time {
 		a := j.live()
 		return earlier(a.StartBy, now.Add(r.wait(a.Scheduled, now)))
 	case Running:
-		return earlier(j.live().Deadline, now.Add(r.policy.Lease))
+		return earlier(j.live().Deadline.Add(deadlineGrace), now.Add(r.policy.Lease))
 	}
 	return zeroTime
 }
+
+// deadlineGrace lets the agent, which knows the deadline too, be the one that
+// ends the job: it then tells how far the steps came.
+const deadlineGrace = 30 * time.Second
 
 // wait grows with how long a state lasts already: a long queue is not asked
 // every few seconds.
@@ -163,7 +167,7 @@ func (r *Run) fireScheduled(em *events.Emitter, j *Job, grace bool) []events.Env
 
 func (r *Run) fireRunning(em *events.Emitter, j *Job, grace bool) {
 	a := j.live()
-	if !em.Now.Before(a.Deadline) {
+	if !em.Now.Before(a.Deadline.Add(deadlineGrace)) {
 		r.fault(em, j, events.JobEnded{
 			AttemptRef: r.AttemptRef(j, a), Verdict: events.Timeout,
 			Reason: fmt.Sprintf("ran longer than its timeout of %s", a.Deadline.Sub(a.Started)),
