@@ -9,7 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
+	"log/slog"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -43,6 +43,9 @@ const PortFile = "inspect.port"
 // agent lives off its job's memory.
 const memoryLimit = 48 << 20
 
+// minToken is the shortest token that is masked.
+const minToken = 8
+
 // Usage is what the agent can be asked to do.
 const Usage = `usage: relevo-agent run LAUNCH   run the job of a launch file
        relevo-agent dial PORT    connect to a port on loopback, or to that in a file
@@ -54,7 +57,7 @@ const Usage = `usage: relevo-agent run LAUNCH   run the job of a launch file
 func Main(args, environ []string, version string, stdin io.Reader, stdout, stderr io.Writer) int {
 	switch {
 	case len(args) == 2 && args[0] == "run":
-		return run(args[1], environ, log.New(stderr, "relevo-agent: ", 0))
+		return run(args[1], environ, slog.New(slog.NewTextHandler(stderr, nil)))
 	case len(args) == 2 && args[0] == "dial":
 		if err := inspect.Dial(args[1], stdin, stdout); err != nil {
 			fmt.Fprintln(stderr, err)
@@ -65,7 +68,7 @@ func Main(args, environ []string, version string, stdin io.Reader, stdout, stder
 		fmt.Fprintln(stdout, version)
 		return ExitDone
 	}
-	io.WriteString(stderr, Usage)
+	fmt.Fprint(stderr, Usage)
 	return ExitUsage
 }
 
@@ -74,7 +77,8 @@ type attempt struct {
 	launch   *execution.Launch
 	dir      string // of the launch
 	temp     string
-	log      *log.Logger
+	trouble  error // why there is no temp: to be reported
+	log      *slog.Logger
 	host     *process.Host
 	masks    *mask.Set
 	spool    *spool.Spool
@@ -84,19 +88,19 @@ type attempt struct {
 }
 
 // run runs the job of a launch file.
-func run(launch string, environ []string, logger *log.Logger) int {
+func run(launch string, environ []string, logger *slog.Logger) int {
 	debug.SetMemoryLimit(memoryLimit)
 	stops := newStops()
 	listenForSignals(stops)
 	a, err := newAttempt(launch, stops, logger)
 	if err != nil {
-		logger.Print(err)
+		logger.Error("cannot begin", "error", err)
 		if errors.Is(err, ErrLaunch) {
 			return ExitUsage
 		}
 		return ExitTrouble
 	}
-	defer os.RemoveAll(a.temp)
+	defer func() { _ = os.RemoveAll(a.temp) }() // "" removes nothing
 	defer a.spool.Close()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -106,7 +110,7 @@ func run(launch string, environ []string, logger *log.Logger) int {
 	return a.exit(a.work(ctx, environ))
 }
 
-func newAttempt(path string, stops *stops, logger *log.Logger) (*attempt, error) {
+func newAttempt(path string, stops *stops, logger *slog.Logger) (*attempt, error) {
 	l, err := readLaunch(path)
 	if err != nil {
 		return nil, err
@@ -115,17 +119,17 @@ func newAttempt(path string, stops *stops, logger *log.Logger) (*attempt, error)
 	if err != nil {
 		return nil, err
 	}
-	temp, err := tempFolder(path)
-	if err != nil {
-		return nil, err
-	}
+	temp, trouble := tempFolder(path)
 	a := &attempt{
-		launch: l, dir: filepath.Dir(path), temp: temp, log: logger, host: process.NewHost(),
+		launch: l, dir: filepath.Dir(path), temp: temp, trouble: trouble, log: logger, host: process.NewHost(),
 		masks: &mask.Set{}, spool: spool.New(temp, l.SpoolMax), client: client, stops: stops,
 	}
-	// A step can read the launch, and must not print the token.
-	if err := a.masks.Add(l.Token); err != nil {
-		return nil, fmt.Errorf("agent: mask the token: %w", err)
+	// A step can read the launch, and must not print the token. A made-up one
+	// of a few letters would be masked all over the log.
+	if len(l.Token) >= minToken {
+		if err := a.masks.Add(l.Token); err != nil {
+			return nil, fmt.Errorf("%w: token: %w", ErrLaunch, err)
+		}
 	}
 	a.reporter = report.New(report.Config{
 		Identity: execution.Report{AttemptRef: l.AttemptRef, Worker: l.Worker, Nonce: nonce()},
@@ -208,8 +212,11 @@ func (a *attempt) job(ctx context.Context, environ []string, gone <-chan struct{
 		journal: &journal{spool: a.spool, masks: a.masks}, masks: a.masks,
 		tell: a.reporter.Step, stops: a.stops, gone: gone,
 	}
-	var err error
-	if j.secrets, err = a.secrets(ctx); err != nil {
+	err := a.trouble
+	if err == nil {
+		j.secrets, err = a.secrets(ctx)
+	}
+	if err != nil {
 		return execution.Ending{Verdict: events.Infra, Reason: err.Error()}
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -227,14 +234,14 @@ func (a *attempt) inspection(ctx context.Context, j *job) {
 		},
 	}
 	if err := s.Listen(ctx, filepath.Join(a.dir, PortFile)); err != nil {
-		a.log.Printf("nobody can look in: %v", err)
+		a.log.Warn("nobody can look in", "error", err)
 	}
 }
 
 // exit turns how the conversation ended into an exit code.
 func (a *attempt) exit(err error) int {
 	if err != nil {
-		a.log.Print(err)
+		a.log.Error("ended without being heard", "error", err)
 	}
 	switch {
 	case err == nil:

@@ -60,7 +60,7 @@ func TestRepliesLostAndRefused(t *testing.T) {
 func TestControlPlaneHangs(t *testing.T) {
 	p := newPlane(t)
 	hung := make(chan struct{})
-	p.judge = func(n int, _ *execution.Report, w http.ResponseWriter) (answered, lost bool) {
+	p.judge = func(n int, _ *execution.Report, _ http.ResponseWriter) (answered, lost bool) {
 		if n != 2 && n != 5 {
 			return false, false
 		}

@@ -24,7 +24,7 @@ func TestLookingIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	post := func(body string) (text, exit string) {
-		req, _ := http.NewRequestWithContext(t.Context(), "POST", "http://127.0.0.1:"+string(port)+"/exec", strings.NewReader(body))
+		req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.0.0.1:"+string(port)+"/exec", strings.NewReader(body))
 		req.Header.Set("Authorization", "Bearer "+token)
 		res, err := http.DefaultClient.Do(req)
 		if err != nil {

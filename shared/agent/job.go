@@ -219,7 +219,7 @@ func (j *job) exec(script string, timeout <-chan struct{}, sink func([]byte) err
 	p, err := j.host.Start(process.Command{
 		Path: sh, Args: []string{"sh", "-c", script}, Dir: j.launch.Workspace, Env: *env, Out: file,
 	})
-	file.Close()
+	_ = file.Close()
 	if err != nil {
 		out.end()
 		return 0, err

@@ -93,7 +93,7 @@ func newOutput(masks *mask.Set, sink func([]byte) error) (*output, *os.File, err
 // pump reads until the last writer is gone.
 func (o *output) pump() {
 	defer close(o.done)
-	defer o.pipe.Close()
+	defer func() { _ = o.pipe.Close() }()
 	buf := make([]byte, pipeSize)
 	for {
 		n, err := o.pipe.Read(buf)

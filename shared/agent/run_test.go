@@ -234,6 +234,16 @@ func TestJobThatCannotBegin(t *testing.T) {
 	}
 }
 
+func TestWithoutRoomForFilesTheTroubleIsTold(t *testing.T) {
+	w := newWorker(t, newPlane(t), sh("echo never"))
+	// Beside the launch nobody can make a folder, not even root.
+	w.file = "/proc/self/fd/3"
+	w.env = []string{"TMPDIR=/nowhere"}
+	if e := w.start().ending(events.Infra); !strings.Contains(e.Reason, "folder for temporary files") {
+		t.Error(e.Reason)
+	}
+}
+
 func TestHashFiles(t *testing.T) {
 	hash := sh("echo never used")
 	hash.Run = template("echo 'hash=", call("hashFiles", &expression.Node{Op: expression.Lit, Value: "**/go.sum"}), "='; echo none=", call("hashFiles", &expression.Node{Op: expression.Lit, Value: "nothing"}), "=")

@@ -34,7 +34,7 @@ func (a *attempt) secrets(ctx context.Context) (map[string]string, error) {
 		if errors.Is(err, report.ErrGone) {
 			return nil, fmt.Errorf("secrets: %w", err)
 		}
-		a.log.Printf("secrets: trying again: %v", err)
+		a.log.Warn("no secrets yet, trying again", "error", err)
 		select {
 		case <-time.After(retrySecrets):
 		case <-a.stops.asked:

@@ -147,7 +147,7 @@ func (j *job) execute(s *step) error {
 	spare := j.host.Family()
 	c.Out = file
 	p, err := j.host.Start(c)
-	file.Close()
+	_ = file.Close()
 	if err != nil {
 		return startError(err)
 	}

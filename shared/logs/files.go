@@ -62,12 +62,12 @@ func (f *Files) path(ref events.AttemptRef) string { return filepath.Join(f.dir,
 
 func (f *Files) lock(ref events.AttemptRef) *sync.Mutex {
 	h := fnv.New32a()
-	io.WriteString(h, nameOf(ref))
+	_, _ = io.WriteString(h, nameOf(ref))
 	return &f.locks[h.Sum32()%uint32(len(f.locks))]
 }
 
 // Append keeps data at offset; see Store.
-func (f *Files) Append(ctx context.Context, ref events.AttemptRef, offset int64, data []byte) (int64, error) {
+func (f *Files) Append(_ context.Context, ref events.AttemptRef, offset int64, data []byte) (int64, error) {
 	if err := check(ref); err != nil {
 		return 0, err
 	}
@@ -82,7 +82,7 @@ func (f *Files) Append(ctx context.Context, ref events.AttemptRef, offset int64,
 	if err != nil {
 		return 0, err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	fresh, err := piece(length, limit, offset, data)
 	if err != nil || len(fresh) == 0 {
 		return length, err
@@ -115,7 +115,7 @@ func (f *Files) openLog(ref events.AttemptRef) (*os.File, int64, error) {
 	}
 	info, err := file.Stat()
 	if err != nil {
-		file.Close()
+		_ = file.Close()
 		return nil, 0, fmt.Errorf("logs: open: %w", err)
 	}
 	return file, info.Size(), nil
@@ -138,7 +138,7 @@ func (f *Files) limit(ref events.AttemptRef) (int64, error) {
 }
 
 // Read copies what is at offset into buf; see Store.
-func (f *Files) Read(ctx context.Context, ref events.AttemptRef, offset int64, buf []byte) (int, int64, bool, error) {
+func (f *Files) Read(_ context.Context, ref events.AttemptRef, offset int64, buf []byte) (int, int64, bool, error) {
 	if err := check(ref); err != nil {
 		return 0, 0, false, err
 	}
@@ -157,7 +157,7 @@ func (f *Files) Read(ctx context.Context, ref events.AttemptRef, offset int64, b
 	if err != nil {
 		return 0, 0, false, fmt.Errorf("logs: read: %w", err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	info, err := file.Stat()
 	if err != nil {
 		return 0, 0, false, fmt.Errorf("logs: read: %w", err)
@@ -179,7 +179,7 @@ func (f *Files) Wait(ctx context.Context, ref events.AttemptRef, offset int64) e
 }
 
 // Close fixes the log's size; see Store.
-func (f *Files) Close(ctx context.Context, ref events.AttemptRef, size int64) error {
+func (f *Files) Close(_ context.Context, ref events.AttemptRef, size int64) error {
 	if err := check(ref); err != nil {
 		return err
 	}
@@ -190,7 +190,7 @@ func (f *Files) Close(ctx context.Context, ref events.AttemptRef, size int64) er
 	if err != nil {
 		return err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	limit, err := f.limit(ref)
 	if err != nil {
 		return err
@@ -221,13 +221,13 @@ func replace(path, text string) error {
 		err = os.Rename(file.Name(), path)
 	}
 	if err != nil {
-		os.Remove(file.Name())
+		_ = os.Remove(file.Name())
 	}
 	return err
 }
 
 // Remove forgets every log of a run; see Store.
-func (f *Files) Remove(ctx context.Context, run events.RunID) error {
+func (f *Files) Remove(_ context.Context, run events.RunID) error {
 	if err := checkRun(run); err != nil {
 		return err
 	}

@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestMemory(t *testing.T) {
-	logstest.Run(t, func(t *testing.T) logs.Store { return logs.NewMemory(1 << 20) })
+	logstest.Run(t, func(*testing.T) logs.Store { return logs.NewMemory(1 << 20) })
 }
 
 func TestFiles(t *testing.T) {

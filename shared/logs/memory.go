@@ -10,7 +10,7 @@ import (
 
 // Memory keeps logs in memory, for tests and the simulator.
 type Memory struct {
-	max     int64
+	limit   int64
 	changes changes
 
 	mu   sync.Mutex
@@ -23,9 +23,9 @@ type memoryLog struct {
 	limit int64 // open, or the size that it was closed with
 }
 
-// NewMemory makes a store that holds at most max bytes; ErrFull beyond.
-func NewMemory(max int64) *Memory {
-	return &Memory{max: max, runs: map[events.RunID]map[events.AttemptRef]*memoryLog{}}
+// NewMemory makes a store that holds at most limit bytes; ErrFull beyond.
+func NewMemory(limit int64) *Memory {
+	return &Memory{limit: limit, runs: map[events.RunID]map[events.AttemptRef]*memoryLog{}}
 }
 
 // log finds or makes the log of an attempt; the caller holds mu.
@@ -44,7 +44,7 @@ func (m *Memory) log(ref events.AttemptRef) *memoryLog {
 }
 
 // Append keeps data at offset; see Store.
-func (m *Memory) Append(ctx context.Context, ref events.AttemptRef, offset int64, data []byte) (int64, error) {
+func (m *Memory) Append(_ context.Context, ref events.AttemptRef, offset int64, data []byte) (int64, error) {
 	if err := check(ref); err != nil {
 		return 0, err
 	}
@@ -56,8 +56,8 @@ func (m *Memory) Append(ctx context.Context, ref events.AttemptRef, offset int64
 	if err != nil || len(fresh) == 0 {
 		return length, err
 	}
-	if m.used+int64(len(fresh)) > m.max {
-		return length, fmt.Errorf("%w: %d bytes", ErrFull, m.max)
+	if m.used+int64(len(fresh)) > m.limit {
+		return length, fmt.Errorf("%w: %d bytes", ErrFull, m.limit)
 	}
 	l.data = append(l.data, fresh...)
 	m.used += int64(len(fresh))
@@ -66,7 +66,7 @@ func (m *Memory) Append(ctx context.Context, ref events.AttemptRef, offset int64
 }
 
 // Read copies what is at offset into buf; see Store.
-func (m *Memory) Read(ctx context.Context, ref events.AttemptRef, offset int64, buf []byte) (int, int64, bool, error) {
+func (m *Memory) Read(_ context.Context, ref events.AttemptRef, offset int64, buf []byte) (int, int64, bool, error) {
 	if err := check(ref); err != nil {
 		return 0, 0, false, err
 	}
@@ -92,7 +92,7 @@ func (m *Memory) Wait(ctx context.Context, ref events.AttemptRef, offset int64) 
 }
 
 // Close fixes the log's size; see Store.
-func (m *Memory) Close(ctx context.Context, ref events.AttemptRef, size int64) error {
+func (m *Memory) Close(_ context.Context, ref events.AttemptRef, size int64) error {
 	if err := check(ref); err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func (m *Memory) Close(ctx context.Context, ref events.AttemptRef, size int64) e
 }
 
 // Remove forgets every log of a run; see Store.
-func (m *Memory) Remove(ctx context.Context, run events.RunID) error {
+func (m *Memory) Remove(_ context.Context, run events.RunID) error {
 	if err := checkRun(run); err != nil {
 		return err
 	}

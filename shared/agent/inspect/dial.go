@@ -23,11 +23,11 @@ func Dial(port string, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("inspect: dial: %w", err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	go func() {
-		io.Copy(conn, in)
+		_, _ = io.Copy(conn, in)
 		// The answer may still be on its way.
-		conn.(*net.TCPConn).CloseWrite()
+		_ = conn.(*net.TCPConn).CloseWrite()
 	}()
 	if _, err := io.Copy(out, conn); err != nil {
 		return fmt.Errorf("inspect: dial: %w", err)

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -17,9 +19,9 @@ import (
 // start serves for a test and gives the address.
 func start(t *testing.T, s *Server) string {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
-	s.Token = "t0ken"
+	s.Token, s.Errors = "t0ken", slog.New(slog.DiscardHandler)
 	file := filepath.Join(t.TempDir(), "inspect.port")
 	if err := s.Listen(ctx, file); err != nil {
 		t.Fatal(err)
@@ -101,7 +103,7 @@ func TestExecStreams(t *testing.T) {
 		<-goOn
 		return 0, errors.New("no shell")
 	}})
-	req, _ := http.NewRequestWithContext(t.Context(), "POST", address+"/exec", strings.NewReader(`{"id":"1","run":"x"}`))
+	req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, address+"/exec", strings.NewReader(`{"id":"1","run":"x"}`))
 	req.Header.Set("Authorization", "Bearer t0ken")
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
@@ -158,7 +160,7 @@ func TestLogs(t *testing.T) {
 	})
 	for query, from := range map[string]int{"": base, "?offset=0": base, "?offset=151": 151, "?offset=199999": 199999, "?offset=900000": len(text)} {
 		res, got := do(t, "GET", address+"/logs"+query, "t0ken", "")
-		if got != text[from:] || res.Header.Get(OffsetHeader) != fmt.Sprint(from) || res.Header.Get(EndHeader) != fmt.Sprint(len(text)) {
+		if got != text[from:] || res.Header.Get(OffsetHeader) != strconv.Itoa(from) || res.Header.Get(EndHeader) != strconv.Itoa(len(text)) {
 			t.Errorf("%q: %d bytes from %s", query, len(got), res.Header.Get(OffsetHeader))
 		}
 	}

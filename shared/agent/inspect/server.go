@@ -10,7 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -65,7 +65,7 @@ type Server struct {
 	Log    func(p []byte, offset int64) int
 	Bounds func() (base, end int64)
 	// Errors is for the people who run Relevo.
-	Errors *log.Logger
+	Errors *slog.Logger
 
 	mu       sync.Mutex
 	commands map[string]*command
@@ -80,15 +80,15 @@ func (s *Server) Listen(ctx context.Context, portFile string) error {
 	}
 	_, port, _ := net.SplitHostPort(listener.Addr().String())
 	if err := writeFile(portFile, port); err != nil {
-		listener.Close()
+		_ = listener.Close()
 		return fmt.Errorf("inspect: write port: %w", err)
 	}
 	server := &http.Server{
-		Handler: s.handler(ctx), ErrorLog: s.Errors,
+		Handler: s.handler(ctx), ErrorLog: slog.NewLogLogger(s.Errors.Handler(), slog.LevelWarn),
 		ReadTimeout: 30 * time.Second, MaxHeaderBytes: 16 << 10,
 	}
-	context.AfterFunc(ctx, func() { server.Close() })
-	go server.Serve(listener)
+	context.AfterFunc(ctx, func() { _ = server.Close() })
+	go func() { _ = server.Serve(listener) }() // until it is closed
 	return nil
 }
 
@@ -103,7 +103,7 @@ func writeFile(path, text string) error {
 		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {
-		os.Remove(f.Name())
+		_ = os.Remove(f.Name())
 	}
 	return err
 }

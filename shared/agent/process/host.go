@@ -76,7 +76,7 @@ func (h *Host) Start(c Command) (*Process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("process: start: %w", err)
 	}
-	defer null.Close()
+	defer func() { _ = null.Close() }()
 	p := &Process{done: make(chan struct{})}
 	started := make(chan error)
 	h.starts <- func() {

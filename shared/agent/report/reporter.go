@@ -6,7 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log"
+	"log/slog"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -21,8 +21,10 @@ const (
 	maxBatch = 1 << 20
 	// minBatch is as small as reports are made when they are too large.
 	minBatch = 16 << 10
-	// maxSteps bounds the step events of a report.
-	maxSteps = 200
+	// maxSteps bounds the step events of a report, maxSummaries the bytes of
+	// their summaries.
+	maxSteps     = 200
+	maxSummaries = 256 << 10
 	// settle is how long the first output after a silence waits for more.
 	settle = 100 * time.Millisecond
 	// every is how long output waits at most.
@@ -58,7 +60,7 @@ type Config struct {
 	// OnCancel is told, once, why the job is to be cancelled.
 	OnCancel func(reason string)
 	// Log is for the people who run Relevo.
-	Log *log.Logger
+	Log *slog.Logger
 }
 
 // Reporter tells the control plane what happens, and hears whether to go on.
@@ -215,7 +217,7 @@ func (r *Reporter) compose() *execution.Report {
 	report.Kind = execution.Beat
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	report.Steps = r.steps[:min(len(r.steps), maxSteps)]
+	report.Steps = firstSteps(r.steps)
 	if r.buffer == nil {
 		r.buffer = make([]byte, maxBatch)
 	}
@@ -228,6 +230,17 @@ func (r *Reporter) compose() *execution.Report {
 		report.Kind, report.End = execution.End, r.end
 	}
 	return &report
+}
+
+// firstSteps are as many as fit a report, one at least.
+func firstSteps(steps []execution.StepEvent) []execution.StepEvent {
+	size := 0
+	for i, s := range steps {
+		if size += len(s.Summary); i > 0 && size > maxSummaries || i == maxSteps {
+			return steps[:i]
+		}
+	}
+	return steps
 }
 
 // heard takes an answer; done when the end was heard, and all of the log.
@@ -289,7 +302,7 @@ func (r *Reporter) pause(ctx context.Context, try int, cause error) error {
 		r.batch = max(r.batch/4, minBatch)
 	}
 	if try == 0 || try%20 == 0 {
-		r.Log.Printf("control plane away, trying again: %v", cause)
+		r.Log.Warn("control plane away, trying again", "error", cause)
 	}
 	wait := min(settle<<min(try, 10), maxBackoff, max(r.Heartbeat, settle))
 	// Up to half as much again, so that many agents do not come back at once.

@@ -6,10 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"log"
+	"log/slog"
 	"math/rand/v2"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,6 +25,7 @@ var errAway = errors.New("connection refused")
 // plane is a control plane that keeps what it hears, in virtual time.
 type plane struct {
 	t      *testing.T
+	mu     sync.Mutex
 	log    []byte
 	steps  []execution.StepEvent
 	ends   int
@@ -36,6 +38,8 @@ type plane struct {
 }
 
 func (p *plane) Post(_ context.Context, r *execution.Report) (execution.Reply, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.posts = append(p.posts, time.Now())
 	var before, after error
 	if p.judge != nil {
@@ -88,9 +92,15 @@ func world(t *testing.T, p *plane, f func(t *testing.T, r *Reporter)) {
 		defer s.Close()
 		f(t, New(Config{
 			Identity: execution.Report{Worker: "w1", Nonce: "n1"}, Sender: p, Spool: s, Heartbeat: 10 * time.Second,
-			OnCancel: func(string) {}, Log: log.New(io.Discard, "", 0),
+			OnCancel: func(string) {}, Log: slog.New(slog.DiscardHandler),
 		}))
 	})
+}
+
+// pass lets time pass, and all that happens meanwhile.
+func pass(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
 }
 
 // run starts Run and gives what it returns.
@@ -124,7 +134,7 @@ func TestQuietIsAHeartbeat(t *testing.T) {
 		}
 		begin := time.Now()
 		done := run(t, r)
-		time.Sleep(61 * time.Second)
+		pass(61 * time.Second)
 		if got := p.kinds; got != "hbbbbbb" {
 			t.Errorf("a minute of silence: %s", got)
 		}
@@ -142,11 +152,11 @@ func TestOutputWaitsASecondAtMost(t *testing.T) {
 	p := &plane{}
 	world(t, p, func(t *testing.T, r *Reporter) {
 		done := run(t, r)
-		time.Sleep(5 * time.Second)
+		pass(5 * time.Second)
 		posts, complete := len(p.posts), time.Now()
 		for i := range 100 {
 			write(t, r, fmt.Sprintf("line %d\n", i))
-			time.Sleep(50 * time.Millisecond)
+			pass(50 * time.Millisecond)
 			if _, end := r.Spool.Bounds(); int64(len(p.log)) == end {
 				complete = time.Now()
 			} else if waits := time.Since(complete); waits > every+settle {
@@ -165,9 +175,9 @@ func TestOutputWaitsASecondAtMost(t *testing.T) {
 
 func TestEveryFaultAtOnce(t *testing.T) {
 	for seed := range uint64(30) {
-		random := rand.New(rand.NewPCG(seed, 9))
-		p := &plane{judge: func(n int, _ *execution.Report) (error, error) {
-			switch random.IntN(4) {
+		random, faults := rand.New(rand.NewPCG(seed, 9)), rand.New(rand.NewPCG(seed, 10))
+		p := &plane{judge: func(int, *execution.Report) (error, error) {
+			switch faults.IntN(4) {
 			case 0:
 				return errAway, nil
 			case 1: // the effect is there, the reply is lost
@@ -186,7 +196,7 @@ func TestEveryFaultAtOnce(t *testing.T) {
 				want.Write(piece)
 				write(t, r, string(piece))
 				r.Step(execution.StepEvent{Index: i})
-				time.Sleep(time.Duration(random.IntN(1500)) * time.Millisecond)
+				pass(time.Duration(random.IntN(1500)) * time.Millisecond)
 			}
 			finish(t, r, done)
 			if !bytes.Equal(p.log, want.Bytes()) {
@@ -207,9 +217,9 @@ func TestEveryFaultAtOnce(t *testing.T) {
 }
 
 func TestAwayForHours(t *testing.T) {
-	away := true
+	var back atomic.Bool
 	p := &plane{judge: func(int, *execution.Report) (error, error) {
-		if away {
+		if !back.Load() {
 			return errAway, nil
 		}
 		return nil, nil
@@ -217,11 +227,11 @@ func TestAwayForHours(t *testing.T) {
 	world(t, p, func(t *testing.T, r *Reporter) {
 		done := run(t, r)
 		write(t, r, "hello\n")
-		time.Sleep(3 * time.Hour)
+		pass(3 * time.Hour)
 		if n := len(p.posts); n > 3*3600 || n < 3*3600/8 {
 			t.Errorf("%d tries in 3 hours", n)
 		}
-		away = false
+		back.Store(true)
 		finish(t, r, done)
 		if string(p.log) != "hello\n" || p.ends != 1 {
 			t.Errorf("log %q, %d ends", p.log, p.ends)
@@ -233,7 +243,7 @@ func TestGivesUpADayAfterTheEnd(t *testing.T) {
 	p := &plane{judge: func(int, *execution.Report) (error, error) { return errAway, nil }}
 	world(t, p, func(t *testing.T, r *Reporter) {
 		done := run(t, r)
-		time.Sleep(48 * time.Hour) // while the job runs there is no giving up
+		pass(48 * time.Hour) // while the job runs there is no giving up
 		r.Finish(execution.Ending{})
 		begin := time.Now()
 		if err := <-done; !errors.Is(err, ErrUndelivered) || time.Since(begin) < deliverFor {
@@ -282,8 +292,10 @@ func TestLogLostByTheControlPlane(t *testing.T) {
 	world(t, p, func(t *testing.T, r *Reporter) {
 		done := run(t, r)
 		write(t, r, strings.Repeat("x", 500))
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
+		p.mu.Lock()
 		p.log = p.log[:100]
+		p.mu.Unlock()
 		write(t, r, "and on\n")
 		finish(t, r, done)
 		if got := string(p.log); len(got) != 507 || !strings.HasPrefix(got[100:], "\n(this part of the log was lost) ...") || !strings.HasSuffix(got, ".\nand on\n") {
@@ -293,21 +305,22 @@ func TestLogLostByTheControlPlane(t *testing.T) {
 }
 
 func TestFullStoreIsNotHammered(t *testing.T) {
-	full := true
+	var full atomic.Bool
+	full.Store(true)
 	p := &plane{}
 	p.reply = func(r *execution.Reply) {
-		if full {
+		if full.Load() {
 			r.Acknowledged, p.log = 0, nil
 		}
 	}
 	world(t, p, func(t *testing.T, r *Reporter) {
 		done := run(t, r)
 		write(t, r, strings.Repeat("x", 3<<20))
-		time.Sleep(10 * time.Minute)
+		pass(10 * time.Minute)
 		if n := len(p.posts); n > 600 {
 			t.Errorf("%d posts in 10 minutes without progress", n)
 		}
-		full = false
+		full.Store(false)
 		finish(t, r, done)
 		if len(p.log) != 3<<20 {
 			t.Errorf("%d bytes arrived", len(p.log))
@@ -338,10 +351,37 @@ func TestCancelIsToldOnce(t *testing.T) {
 		var told []string
 		r.OnCancel = func(reason string) { told = append(told, reason) }
 		done := run(t, r)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		finish(t, r, done)
 		if len(told) != 1 || told[0] != "by a person" {
 			t.Errorf("told %q", told)
+		}
+	})
+}
+
+func TestManyStepsTakeSeveralReports(t *testing.T) {
+	p := &plane{judge: func(_ int, r *execution.Report) (error, error) {
+		if raw, _ := json.Marshal(r); len(raw) > maxSummaries+maxSteps*200+execution.SummaryMax {
+			t.Errorf("a report of %d bytes", len(raw))
+		}
+		return nil, nil
+	}}
+	world(t, p, func(t *testing.T, r *Reporter) {
+		for i := range 1000 {
+			e := execution.StepEvent{Index: i}
+			if i < 50 {
+				e.Summary = strings.Repeat("x", execution.SummaryMax)
+			}
+			r.Step(e)
+		}
+		finish(t, r, run(t, r))
+		for i, s := range p.steps {
+			if s.Index != i {
+				t.Fatalf("step event %d comes as number %d", s.Index, i)
+			}
+		}
+		if len(p.steps) != 1000 {
+			t.Errorf("%d step events", len(p.steps))
 		}
 	})
 }

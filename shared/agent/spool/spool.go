@@ -99,7 +99,7 @@ func (s *Spool) write(p []byte, at int64) error {
 		if err != nil {
 			return fmt.Errorf("spool: make file: %w", err)
 		}
-		os.Remove(f.Name())
+		_ = os.Remove(f.Name())
 		s.file = f
 	}
 	if _, err := s.file.WriteAt(p, at); err != nil {
@@ -205,7 +205,7 @@ func (s *Spool) Close() {
 	}
 	s.closed = true
 	if s.file != nil {
-		s.file.Close()
+		_ = s.file.Close()
 	}
 	s.room.Broadcast()
 }
