@@ -130,4 +130,27 @@ func TestExplainWithoutABroker(t *testing.T) {
 	if e := w.explain(id); e.Says != "was accepted and is about to start" {
 		t.Errorf("run %+v", e)
 	}
+	w = newWorld(t)
+	w.node("n1", 1)
+	w.lost = events.TypeOfferCreated
+	says(t, w.explain(w.submit(hello)), "build", "is on its way to pool linux")
+	w.lost = events.TypeAssignmentCreated
+	says(t, w.explain(w.submit(hello)), "build", "was given node n1 of pool linux")
+}
+
+func TestExplainPreparing(t *testing.T) {
+	w := newWorld(t)
+	w.node("n1", 1)
+	id := w.submit(hello)
+	l := w.launches[0]
+	e, err := events.New("preparing", "/relevo/test", "", w.time(), events.WorkerCreated{
+		For: l.AttemptRef, Placement: events.Placement{Worker: l.Worker}, Preparing: "pulling golang:1.26",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.publish(t.Context(), []events.Envelope{e}); err != nil {
+		t.Fatal(err)
+	}
+	says(t, w.explain(id), "build", "is being prepared: pulling golang:1.26", "must report by")
 }

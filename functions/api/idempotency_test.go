@@ -59,7 +59,9 @@ func TestRepeatsAtTheSameTime(t *testing.T) {
 	var ids sync.Map
 	var wg sync.WaitGroup
 	for range 16 {
-		wg.Go(func() { ids.Store(w.ask(http.MethodPost, "/v1/pipelines", hello, "Idempotency-Key", "k").Body.String(), true) })
+		wg.Go(func() {
+			ids.Store(w.ask(http.MethodPost, "/v1/pipelines", hello, "Idempotency-Key", "k").Body.String(), true)
+		})
 	}
 	wg.Wait()
 	answers := 0

@@ -48,17 +48,17 @@ func TestSubmitJobOfOneLine(t *testing.T) {
 func TestWrongJobsAreRefusedWithTheirPlace(t *testing.T) {
 	w := newWorld(t)
 	for body, where := range map[string]string{
-		`{"steps": [{"run": "x"}, {"uses": "actions/checkout@v4"}]}`:           "body.steps[1].uses",
-		`{"run": "echo ${{ github.evnt }}"}`:                                   "body.run",
-		`{"run": "x", "retry": {"max": 99}}`:                                   "body.retry.max",
-		`{"run": "x", "env": {"ok": "1", "not ok": "2"}}`:                      "body.env.not ok",
-		`{"run": "x", "resources": {"cpu": "lots"}}`:                           "body.resources.cpu",
-		`{"run": "x", "timeout-minutes": -1}`:                                  "body.timeout-minutes",
-		`{"name": "no steps"}`:                                                 "body",
-		`{"run": "x", "steps": []}`:                                            "body.run",
-		`{"run": "x", "needs": ["y"]}`:                                         "body.needs",
-		`{"run": "x", "trigger": {"inputs": {"a": 1}}}`:                        "body.trigger.inputs",
-		`{"run": "x", "env": {"A": "1", "A": "2"}}`:                            "body.env.A",
+		`{"steps": [{"run": "x"}, {"uses": "actions/checkout@v4"}]}`:            "body.steps[1].uses",
+		`{"run": "echo ${{ github.evnt }}"}`:                                    "body.run",
+		`{"run": "x", "retry": {"max": 99}}`:                                    "body.retry.max",
+		`{"run": "x", "env": {"ok": "1", "not ok": "2"}}`:                       "body.env.not ok",
+		`{"run": "x", "resources": {"cpu": "lots"}}`:                            "body.resources.cpu",
+		`{"run": "x", "timeout-minutes": -1}`:                                   "body.timeout-minutes",
+		`{"name": "no steps"}`:                                                  "body",
+		`{"run": "x", "steps": []}`:                                             "body.run",
+		`{"run": "x", "needs": ["y"]}`:                                          "body.needs",
+		`{"run": "x", "trigger": {"inputs": {"a": 1}}}`:                         "body.trigger.inputs",
+		`{"run": "x", "env": {"A": "1", "A": "2"}}`:                             "body.env.A",
 		`{"steps": [{"run": "` + strings.Repeat(`é`, 40) + `", "shell": "x"}]}`: "body.steps[0].shell",
 	} {
 		p := refused(t, w.ask(http.MethodPost, "/v1/jobs", body), http.StatusUnprocessableEntity)

@@ -36,20 +36,20 @@ import (
 // a provider that a test moves, and a broker that delivers before Publish
 // returns.
 type world struct {
-	t      *testing.T
-	api    *api.API
-	feed   *feed.Memory
-	logs   *logs.Memory
-	store  *memory.Store
-	runs   *state.Runs
-	deps   functions.Deps
-	table  []fn.Function
-	http   http.Handler
-	client *client.Client
+	t     *testing.T
+	api   *api.API
+	feed  *feed.Memory
+	logs  *logs.Memory
+	store *memory.Store
+	runs  *state.Runs
+	deps  functions.Deps
+	table []fn.Function
+	http  http.Handler
 
 	mu       sync.Mutex
 	queue    []events.Envelope
-	cut      bool // the broker loses everything
+	cut      bool        // the broker loses everything
+	lost     events.Type // the broker loses these
 	launches []execution.Launch
 	now      time.Time // zero: the real time
 }
@@ -102,6 +102,9 @@ func (w *world) publish(ctx context.Context, es []events.Envelope) error {
 	for len(w.queue) > 0 {
 		e := w.queue[0]
 		w.queue = w.queue[1:]
+		if e.Type == w.lost {
+			continue
+		}
 		for _, f := range w.table {
 			if f.Handle == nil || (f.On != e.Type && f.On != fn.Everything) {
 				continue
@@ -122,9 +125,10 @@ func (w *world) serve() *client.Client {
 	s := httptest.NewServer(w.http)
 	w.t.Cleanup(s.Close)
 	w.t.Cleanup(w.api.Close) // before: streams end
-	w.client = &client.Client{BaseURL: s.URL, HTTP: s.Client(), Token: w.api.Token}
-	return w.client
+	return &client.Client{BaseURL: s.URL, HTTP: s.Client(), Token: w.api.Token, Pause: noPause}
 }
+
+func noPause(ctx context.Context, _ time.Duration) error { return ctx.Err() }
 
 // node declares a node that may run so many workers.
 func (w *world) node(id events.NodeID, slots int64) {
