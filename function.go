@@ -75,12 +75,12 @@ func (f *Function) Handle(ctx context.Context, ev event.Event) (*event.Event, er
 	if s == nil {
 		return nil, refuse(http.StatusServiceUnavailable, errNotStarted)
 	}
-	e, err := knative.FromEvent(ev)
+	// func hands over what stood in the headers: brokers deliver in binary mode.
+	e, err := knative.FromBinaryEvent(ev)
 	if err != nil {
 		return nil, refuse(http.StatusBadRequest, err)
 	}
-	// func hands over what stood in the headers. Brokers deliver in binary mode.
-	reply, err := s.deliver(ctx, knative.Unescape(e))
+	reply, err := s.deliver(ctx, e)
 	if err != nil {
 		return nil, refuse(knative.Status(err), err)
 	}

@@ -126,7 +126,23 @@ func isJSON(contentType string) bool {
 	return err == nil && (media == "application/json" || media == "text/json" || strings.HasSuffix(media, "+json"))
 }
 
+// FromBinaryEvent is FromEvent for one whose attributes are as they stood in
+// HTTP headers: it unescapes them.
+func FromBinaryEvent(ev event.Event) (events.Envelope, error) {
+	e, err := FromEvent(ev)
+	if err != nil {
+		return e, err
+	}
+	e = Unescape(e)
+	return e, checkText(e)
+}
+
 func checkText(e events.Envelope) error {
+	for _, required := range []string{e.ID, e.Source, string(e.Type)} {
+		if strings.TrimSpace(required) == "" {
+			return fmt.Errorf("%w: id, source and type are required", events.ErrInvalid)
+		}
+	}
 	for _, s := range attributes(&e) {
 		if !utf8.ValidString(*s) {
 			return fmt.Errorf("%w: attribute %q is not UTF-8", events.ErrInvalid, *s)

@@ -199,6 +199,7 @@ func TestMalformedRequests(t *testing.T) {
 		"binary, version 2":  {"{}", binary("Ce-Specversion", "2.0"), 400},
 		"binary, time":       {"{}", binary("Ce-Time", "yesterday"), 400},
 		"binary, a bare Ce-": {"{}", binary("Ce-", "x"), 400},
+		"binary, blank type": {"{}", binary("Ce-Type", `"%20"`), 400},
 		"binary, no UTF-8":   {"{}", binary("Ce-Subject", "%FF"), 400},
 		"binary, too large":  {`"` + strings.Repeat("x", 1000) + `"`, binary(), 413},
 	} {

@@ -52,14 +52,10 @@ func decodeMessage(header http.Header, body io.ReadCloser) (e events.Envelope, e
 	if err != nil {
 		return events.Envelope{}, fmt.Errorf("%w: %w", events.ErrInvalid, err)
 	}
-	if e, err = FromEvent(*ev); err != nil {
-		return events.Envelope{}, err
-	}
 	if encoding == binding.EncodingBinary {
-		e = Unescape(e)
-		err = checkText(e)
+		return FromBinaryEvent(*ev)
 	}
-	return e, err
+	return FromEvent(*ev)
 }
 
 // watched remembers the error that reading ended with.
