@@ -2,13 +2,19 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/relevo-ci/relevo/events"
 	"github.com/relevo-ci/relevo/shared/domain/execution"
-	"github.com/relevo-ci/relevo/shared/provider"
 )
+
+// twins names the fault of two workers with one fence.
+const twins = "two workers with one fence"
+
+// logLines is how much every attempt writes.
+const logLines = 3
 
 // agent is a worker's agent: it says hello, writes its log, beats and ends,
 // and sends again what was not acknowledged.
@@ -18,24 +24,11 @@ type agent struct {
 	nonce  string
 	alive  bool
 	hello  bool // acknowledged: its steps ran
-	ended  bool
 	log    []byte
 	acked  int64
 	lines  int
 	ending *execution.Ending
 	told   bool // the end was acknowledged
-}
-
-func (w *World) refuse(l execution.Launch) error {
-	if w.chance(w.faults.CreateFails) {
-		w.count("provider: worker not to be had")
-		return &provider.Failure{Reason: "no room"}
-	}
-	if w.chance(w.faults.CreateError) {
-		w.count("provider: API error")
-		return errInjected
-	}
-	return nil
 }
 
 // launched starts the agent of a worker that the provider made.
@@ -44,8 +37,7 @@ func (w *World) launched(l execution.Launch) {
 	w.checks.launched(l)
 	w.start(l, "a")
 	if w.chance(w.faults.Twin) {
-		w.count("two workers with one fence")
-		w.checks.twins[l.Worker] = true
+		w.count(twins)
 		w.start(l, "b")
 	}
 	if w.chance(w.faults.WorkerLost) {
@@ -57,7 +49,8 @@ func (w *World) launched(l execution.Launch) {
 func (w *World) start(l execution.Launch, twin string) {
 	w.order++
 	a := &agent{w: w, l: l, alive: true, nonce: twin + strconv.FormatUint(w.order, 10)}
-	w.agents = append(w.agents, a)
+	w.agents = append(slices.DeleteFunc(w.agents, func(a *agent) bool { return !a.alive }), a)
+	w.checks.born(a)
 	w.after(w.between(10*time.Millisecond, 2*time.Second), a.sayHello)
 }
 
@@ -77,8 +70,12 @@ func (w *World) kill(l execution.Launch) {
 		w.count("loss of a worker not told")
 		return
 	}
+	life := w.life
 	w.after(w.between(0, 3*time.Second), func() {
-		w.publish([]events.Envelope{terminated(l, "exited 137", w.now)})
+		if !w.outlives(life) {
+			return
+		}
+		w.in(func(p *process) { w.publish(p, []events.Envelope{terminated(l, "exited 137", w.now)}) })
 	})
 }
 
@@ -92,16 +89,6 @@ func terminated(l execution.Launch, why string, at time.Time) events.Envelope {
 	return e
 }
 
-// removed stops the agents of a worker that the provider removed.
-func (w *World) removed(l execution.Launch) {
-	w.note("remove %s %s", l.Worker, l.Fence)
-	for _, a := range w.agents {
-		if a.l.Worker == l.Worker && a.l.Fence == l.Fence {
-			a.alive = false
-		}
-	}
-}
-
 // stall makes an agent silent for longer than its lease, now and then.
 func (a *agent) stall() time.Duration {
 	if a.w.chance(a.w.faults.Stall) {
@@ -113,8 +100,12 @@ func (a *agent) stall() time.Duration {
 
 func (a *agent) send(kind string) (execution.Reply, bool) {
 	r := execution.Report{AttemptRef: a.l.AttemptRef, Worker: a.l.Worker, Nonce: a.nonce, Kind: kind, End: a.ending}
-	if a.acked < int64(len(a.log)) {
-		r.Logs = []execution.Chunk{{Offset: a.acked, Data: a.log[a.acked:]}}
+	if data := a.log[a.acked:]; len(data) > 0 {
+		if a.w.chance(a.w.faults.Partial) {
+			a.w.count("report with a part of the log")
+			data = data[:1+a.w.rng.IntN(len(data))]
+		}
+		r.Logs = []execution.Chunk{{Offset: a.acked, Data: data}}
 	}
 	reply, err := a.w.report(r)
 	if err != nil {
@@ -154,11 +145,11 @@ func (a *agent) work() {
 	if !a.alive {
 		return
 	}
-	if a.lines < 3 && a.ending == nil {
+	if a.lines < logLines && a.ending == nil {
 		a.lines++
-		a.log = append(a.log, a.line(a.lines)...)
+		a.log = append(a.log, logLine(a.l.AttemptRef, a.nonce, a.lines)...)
 	}
-	if a.lines == 3 && a.ending == nil {
+	if a.lines == logLines && a.ending == nil {
 		a.ending = a.verdict()
 	}
 	kind := execution.Beat
@@ -176,16 +167,32 @@ func (a *agent) work() {
 	}
 }
 
-func (a *agent) line(n int) string {
-	return fmt.Sprintf("%s %d %s line %d\n", a.l.Job.Key, a.l.Attempt, a.l.Fence, n)
+// logLine is what the worker with that nonce writes as its nth line.
+func logLine(ref events.AttemptRef, nonce string, n int) string {
+	return fmt.Sprintf("%s %d %s %s line %d\n", ref.Job, ref.Attempt, ref.Fence, nonce, n)
 }
 
+// verdict draws how the attempt went: by the author's doing, or the machine's.
 func (a *agent) verdict() *execution.Ending {
 	e := &execution.Ending{
 		Verdict: events.Succeeded, LogBytes: int64(len(a.log)), Outputs: map[string]string{"who": a.l.Fence.String()},
 		Steps: []events.StepResult{{ID: "0", Name: "run", Conclusion: "success", Outcome: "success"}},
 	}
-	if a.w.chance(a.w.faults.UserFails) {
+	if !a.w.chance(a.w.faults.UserFails) {
+		return e
+	}
+	e.Steps[0].Conclusion, e.Steps[0].Outcome = "failure", "failure"
+	switch a.w.rng.IntN(8) {
+	case 0:
+		e.Verdict, e.Reason = events.Infra, "disk full"
+		a.w.count("machine failed under a step")
+	case 1:
+		e.Verdict, e.Reason = events.Cancelled, "told to stop from outside"
+		a.w.count("worker told to stop from outside")
+	case 2:
+		e.Verdict, e.Reason = events.Timeout, "step ran too long"
+		a.w.count("user's step timed out")
+	default:
 		e.Verdict, e.Reason = events.Failed, "exit 1"
 		a.w.count("user's step failed")
 	}

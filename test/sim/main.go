@@ -5,8 +5,10 @@ package main
 import (
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,12 +19,27 @@ func main() {
 	first := flag.Uint64("first", 1, "the first seed")
 	verbose := flag.Bool("v", false, "print what happens (with -seeds 1)")
 	stop := flag.Bool("stop", true, "stop at the first fault")
+	once := flag.Bool("once", false, "play each seed once")
+	strict := flag.Bool("strict", false, "hold S3 also after a restart that lost writes")
 	flag.Parse()
-	os.Exit(battery(*first, *seeds, *verbose, *stop))
+	debug.SetGCPercent(400)
+	b := Battery{First: *first, Seeds: *seeds, Once: *once, Stop: *stop, Change: func(f *Faults) {
+		f.Verbose, f.Strict = *verbose, *strict
+	}}
+	os.Exit(b.Run(os.Stdout))
 }
 
-// battery plays seeds on all cores and prints the faults by kind.
-func battery(first, seeds uint64, verbose, stop bool) int {
+// Battery is a number of seeds to be played.
+type Battery struct {
+	First, Seeds uint64
+	Once         bool // else each seed twice, and alike
+	Stop         bool // at the first fault
+	Change       func(f *Faults)
+}
+
+// Run plays the seeds on all cores and prints the faults by kind. It gives the
+// exit status.
+func (b Battery) Run(out io.Writer) int {
 	began := time.Now()
 	var next, failed atomic.Uint64
 	var mu sync.Mutex
@@ -30,38 +47,43 @@ func battery(first, seeds uint64, verbose, stop bool) int {
 	var wg sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
-			for {
+			for !b.Stop || failed.Load() == 0 {
 				i := next.Add(1) - 1
-				if i >= seeds || (stop && failed.Load() > 0) {
+				if i >= b.Seeds {
 					return
 				}
-				o := playTwice(first+i, verbose)
+				o := b.play(b.First + i)
 				mu.Lock()
 				total.add(o)
 				if o.Fault != "" {
 					failed.Add(1)
-					fmt.Printf("seed %d: %s\n", first+i, o.Fault)
+					fmt.Fprintf(out, "seed %d: %s\n", b.First+i, o.Fault)
 				}
 				mu.Unlock()
 			}
 		})
 	}
 	wg.Wait()
-	total.print(min(next.Load(), seeds), time.Since(began))
-	if failed.Load() > 0 {
-		fmt.Printf("%d seeds FAILED\n", failed.Load())
+	total.print(out, min(next.Load(), b.Seeds), time.Since(began))
+	if n := failed.Load(); n > 0 {
+		fmt.Fprintf(out, "%d seeds FAILED\n", n)
 		return 1
 	}
 	return 0
 }
 
-func playTwice(seed uint64, verbose bool) Outcome {
+func (b Battery) play(seed uint64) Outcome {
 	f := Draw(seed)
-	f.Verbose = verbose
+	if b.Change != nil {
+		b.Change(&f)
+	}
 	o := Play(seed, f, memoryBacking)
+	if b.Once || o.Fault != "" {
+		return o
+	}
 	f.Verbose = false
-	if again := Play(seed, f, memoryBacking); o.Fault == "" && again.Trace != o.Trace {
-		o.Fault = "the seed played differently the second time"
+	if again := Play(seed, f, memoryBacking); again.Trace != o.Trace {
+		o.Fault = "the seed played differently the second time: " + again.Fault
 	}
 	return o
 }

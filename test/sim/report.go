@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"time"
@@ -16,10 +17,10 @@ func (o *Outcome) add(p Outcome) {
 	}
 }
 
-func (o *Outcome) print(seeds uint64, took time.Duration) {
-	fmt.Printf("%d seeds, each twice: %d runs, %d deliveries, %s of simulated time in %s\n",
+func (o *Outcome) print(out io.Writer, seeds uint64, took time.Duration) {
+	fmt.Fprintf(out, "%d seeds: %d runs, %d deliveries, %s of simulated time in %s\n",
 		seeds, o.Runs, o.Events, o.Elapsed.Round(time.Hour), took.Round(100*time.Millisecond))
 	for _, k := range slices.Sorted(maps.Keys(o.Counts)) {
-		fmt.Printf("  %9d  %s\n", o.Counts[k], k)
+		fmt.Fprintf(out, "  %9d  %s\n", o.Counts[k], k)
 	}
 }

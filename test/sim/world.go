@@ -26,10 +26,13 @@ type World struct {
 	provider *simProvider
 	logs     *logs.Memory
 	procs    [processes]*process
-	nested   bool // inside meanwhile
-	live     bool // inside a process, which may crash
+	nested   bool   // inside meanwhile
+	live     bool   // inside a process, which may crash
+	handling string // the function at work, if any
+	life     int    // of the store: its restarts
 
 	agents   []*agent
+	declared map[events.NodeID]events.CapacityUpdated // as the hosts have it
 	faults   Faults
 	fixed    bool          // the pool gets no further nodes
 	offerTTL time.Duration // how long an offer may wait
@@ -76,7 +79,7 @@ const pool events.PoolID = "sim"
 func NewWorld(seed uint64, f Faults, open func(clock func() time.Time) backing) *World {
 	w := &World{
 		rng: rand.New(rand.NewPCG(seed, 0x5eed)), seed: seed, now: epoch0, faults: f,
-		counts: map[string]int{}, deaf: f.Deaf, fixed: true, offerTTL: 6 * time.Hour,
+		counts: map[string]int{}, declared: map[events.NodeID]events.CapacityUpdated{}, deaf: f.Deaf, fixed: true, offerTTL: 6 * time.Hour,
 	}
 	if w.rng.IntN(4) == 0 {
 		w.fixed, w.offerTTL = false, 20*time.Minute
@@ -94,17 +97,13 @@ func (w *World) after(d time.Duration, do func()) {
 	heap.Push(&w.queue, action{at: w.now.Add(d), order: w.order, do: do})
 }
 
-// step lets the next thing happen; false when nothing is left.
-func (w *World) step() bool {
-	if len(w.queue) == 0 {
-		return false
-	}
+// step lets the next thing happen; the clock sees to it that there is one.
+func (w *World) step() {
 	a := heap.Pop(&w.queue).(action)
 	if a.at.After(w.now) {
 		w.now = a.at
 	}
 	a.do()
-	return true
 }
 
 func (w *World) note(format string, args ...any) {
@@ -142,21 +141,25 @@ func (w *World) schedule(function string, e events.Envelope) {
 			delay = w.between(time.Second, 5*time.Minute)
 			w.count("event delayed")
 		}
-		w.after(delay, func() { w.deliver(function, e, 1) })
+		life := w.life
+		w.after(delay, func() { w.deliver(function, e, 1, life) })
 	}
 }
 
 const maxTries = 8
 
 // deliver runs a handler as a host does, with the host's faults.
-func (w *World) deliver(function string, e events.Envelope, try int) {
+func (w *World) deliver(function string, e events.Envelope, try, life int) {
+	if !w.outlives(life) || w.stray(function, e) {
+		return
+	}
 	again := func(why string) {
 		w.count(why)
 		if try == maxTries {
 			w.count("event given up: a dead letter")
 			return
 		}
-		w.after(time.Duration(try*try)*200*time.Millisecond, func() { w.deliver(function, e, try+1) })
+		w.after(time.Duration(try*try)*200*time.Millisecond, func() { w.deliver(function, e, try+1, life) })
 	}
 	if w.chance(w.faults.Drop) {
 		again("delivery dropped, sent again")
@@ -164,10 +167,11 @@ func (w *World) deliver(function string, e events.Envelope, try int) {
 	}
 	w.handled++
 	survived := w.in(func(p *process) {
+		w.handling = function
 		out, err := p.function(function).Handle(context.Background(), e)
 		w.note("handle %s %s -> %d %v", function, e.ID, len(out), err)
 		w.checks.after(function)
-		w.checks.handled(function, err)
+		w.checks.handled(function, e, err)
 		w.defect(function, err)
 		if w.chance(w.faults.Crash) {
 			w.count("crash between commit and publish")
@@ -187,8 +191,12 @@ func (w *World) deliver(function string, e events.Envelope, try int) {
 // tick runs the clock of one process.
 func (w *World) tick() {
 	w.in(func(p *process) {
+		w.checks.ticking = p
 		_, _, err := p.deps.Clock.Tick(context.Background())
 		w.note("tick %v", err)
+		if err != nil && w.now.Before(w.store.away) {
+			p.blind = w.now
+		}
 		w.defect("clock", err)
 	})
 	w.checks.after("clock")
@@ -207,6 +215,7 @@ func (w *World) report(r execution.Report) (reply execution.Reply, err error) {
 		w.count("report dropped")
 		return execution.Reply{}, errInjected
 	}
+	w.checks.sending(r)
 	survived := w.in(func(p *process) {
 		reply, err = p.deps.Reports.Report(context.Background(), r)
 		w.note("report %s %s %s -> %+v %v", r.Kind, r.Job, r.Nonce, reply, err)

@@ -1,0 +1,46 @@
+package main
+
+import "github.com/relevo-ci/relevo/events"
+
+// What the functions are known not to hold yet is left out here, each with its
+// name, unless the flag strict asks for it. Whoever mends one takes its gate
+// away.
+
+// spares tells that the broker does not lose an event. A lost offer.expired is
+// not told again: its job stays PENDING for ever (L1).
+func (w *World) spares(e events.Envelope) bool {
+	return !w.faults.Strict && e.Type == events.TypeOfferExpired
+}
+
+// undisturbed tells that others do not act now. While the clock fires, an entry
+// that was due is taken to be due still, so that a worker that says hello or
+// beats in the meantime is given up (S2). An assignment that another process
+// accepted in the meantime is launched, or removed, under a fence that was never
+// committed, and its capacity comes back while its worker runs (S3).
+func (w *World) undisturbed() bool {
+	return !w.faults.Strict && (w.checks.ticking != nil || w.handling == "assignment-created")
+}
+
+// outlives tells that an event on its way outlives a restart of the store that
+// lost the commit behind it. Such events release capacity that is in use, accept
+// assignments that nobody holds, refuse what was launched, and leave runs that
+// wait for ever (S3, L1).
+func (w *World) outlives(life int) bool { return w.faults.Strict || life == w.life }
+
+// stray tells that an event frees the capacity of a worker whose attempt a
+// restart lost. Its assignment may be held for the attempt that follows, which
+// would run without capacity, or not be asked for again (S3, L1).
+func (w *World) stray(function string, e events.Envelope) bool {
+	if w.faults.Strict || function != "worker-terminated-scheduler" {
+		return false
+	}
+	d := decode[events.WorkerTerminated](w.checks, e)
+	r := w.checks.runs[d.For.Run]
+	return r != nil && r.attempt(d.For) == nil
+}
+
+// mixes tells that a restart lost a worker's hello and let its twin in: both
+// write one log (S10).
+func (a *auditor) mixes() bool {
+	return !a.w.faults.Strict && !a.rolled.IsZero() && a.w.counts[twins] > 0
+}
