@@ -36,7 +36,14 @@ func (s *status) Unwrap() error { return s.err }
 
 func usage(err error) error { return &status{code: exitUsage, err: err} }
 
-func infra(err error) error { return &status{code: exitInfra, err: err} }
+// infra blames what runs the jobs, unless err says already who is to blame.
+func infra(err error) error {
+	var s *status
+	if errors.As(err, &s) {
+		return err
+	}
+	return &status{code: exitInfra, err: err}
+}
 
 func execute(ctx context.Context, args []string) int {
 	root := &cobra.Command{

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -18,8 +17,7 @@ type session struct {
 	*parts
 	req    events.RunRequested
 	view   view
-	out    *bufio.Writer
-	file   *os.File
+	file   *os.File // of --events; nil without
 	queue  *inbox
 	mu     sync.Mutex
 	seen   map[string]bool
@@ -49,7 +47,7 @@ func newSession(ctx context.Context, f runFlags, spec *pipeline.Spec, req events
 		if err != nil {
 			return nil, usage(err)
 		}
-		s.file, s.out = file, bufio.NewWriter(file)
+		s.file = file
 	}
 	p, err := f.assemble(ctx, false)
 	if err != nil {
@@ -70,9 +68,10 @@ func (s *session) see(e events.Envelope) {
 		return
 	}
 	s.seen[e.ID] = true
-	if s.out != nil {
+	if s.file != nil {
+		// Not buffered: it can be followed, and is whole however this ends.
 		if line, err := json.Marshal(e); err == nil {
-			_, _ = s.out.Write(append(line, '\n'))
+			_, _ = s.file.Write(append(line, '\n'))
 		}
 	}
 	s.queue.put(e)
@@ -89,13 +88,14 @@ func (s *session) play(ctx context.Context, stop <-chan os.Signal) error {
 		case last = <-s.final:
 		case <-stop:
 			s.view.Notice("cancelling: once more to leave at once")
+			go func(again <-chan os.Signal) {
+				<-again
+				os.Exit(exitCancelled)
+			}(stop)
+			stop = nil // the second signal is not for this loop
 			if err := s.cancel(ctx); err != nil {
 				s.view.Notice("cancel: " + err.Error())
 			}
-			go func() {
-				<-stop
-				os.Exit(exitCancelled)
-			}()
 		}
 	}
 	s.drain()
@@ -132,8 +132,7 @@ func (s *session) drain() {
 
 func (s *session) close() {
 	s.parts.close()
-	if s.out != nil {
-		_ = s.out.Flush()
+	if s.file != nil {
 		_ = s.file.Close()
 	}
 }
