@@ -82,7 +82,7 @@ type attempt struct {
 	host     *process.Host
 	masks    *mask.Set
 	spool    *spool.Spool
-	client   *report.Client
+	fetch    func(context.Context, *execution.SecretsRequest) (map[string]string, error)
 	reporter *report.Reporter
 	stops    *stops
 }
@@ -122,7 +122,7 @@ func newAttempt(path string, stops *stops, logger *slog.Logger) (*attempt, error
 	temp, trouble := tempFolder(path)
 	a := &attempt{
 		launch: l, dir: filepath.Dir(path), temp: temp, trouble: trouble, log: logger, host: process.NewHost(),
-		masks: &mask.Set{}, spool: spool.New(temp, l.SpoolMax), client: client, stops: stops,
+		masks: &mask.Set{}, spool: spool.New(temp, l.SpoolMax), fetch: client.Secrets, stops: stops,
 	}
 	// A step can read the launch, and must not print the token. A made-up one
 	// of a few letters would be masked all over the log.
