@@ -205,7 +205,7 @@ func (h *Host) watch(p provider.Provider) {
 	for h.ctx.Err() == nil {
 		err := p.Watch(h.ctx, func(c provider.Change) {
 			c.Placement.Provider = p.Name()
-			if err := h.Publish(h.ctx, []events.Envelope{change(c, h.cause(c.AttemptRef))}); err != nil {
+			if err := h.Publish(h.ctx, []events.Envelope{change(c, h.cause(c.AttemptRef))}); err != nil && h.ctx.Err() == nil {
 				h.log.Warn("worker change not published", "worker", c.Placement.Worker, "error", err)
 			}
 		})

@@ -14,14 +14,18 @@ import (
 	"github.com/relevo-ci/relevo/shared/domain/pipeline"
 )
 
+// marker is the variable by which the process provider finds what is left of a
+// worker whose agent is gone: steps carry it on.
+const marker = "RELEVO_WORKER"
+
 // inherited is what steps see of the agent's own environment: the image's, or
 // on a worker without one that of whoever started the agent. Nothing of
-// Relevo's own goes on, nor a claim to be GitHub.
+// Relevo's own goes on but the marker, nor a claim to be GitHub.
 func inherited(environ []string) map[string]string {
 	env := map[string]string{}
 	for _, kv := range environ {
 		name, value, _ := strings.Cut(kv, "=")
-		if name != "" && name != "GITHUB_ACTIONS" && !strings.HasPrefix(name, "RELEVO_") {
+		if name != "" && name != "GITHUB_ACTIONS" && (name == marker || !strings.HasPrefix(name, "RELEVO_")) {
 			env[name] = value
 		}
 	}

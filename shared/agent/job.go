@@ -93,6 +93,9 @@ func (j *job) prepare() (limit time.Duration, err error) {
 		return 0, infra{err}
 	}
 	j.reserved = reserved(j.launch, j.contexts, j.temp)
+	if value, ok := j.inherited[marker]; ok {
+		j.reserved[marker] = value
+	}
 	if c := j.launch.Job.Container; c != nil {
 		more, err := layer(nil, c.Env, j.scope(nil))
 		if err != nil {
