@@ -31,6 +31,8 @@ const scriptContext = "script"
 //	             MARK on its command line; "tree MARK plain session parent"
 //	             starts only these
 //	listen PORT  sends back whatever comes to the port on the loopback
+//	inspect      the same on any port, which it writes to inspect.port beside the
+//	             launch: where PortForward to port 0 goes
 //	polite N     exits N a little after SIGTERM (143 at once without it)
 //	stubborn     ignores SIGTERM
 //	eat          takes memory until it is killed

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/relevo-ci/relevo/shared/domain/execution"
 	"github.com/relevo-ci/relevo/shared/provider"
 )
 
@@ -15,6 +16,7 @@ var lookTests = []test{
 	{"LogsOfTheLatestFence", logsLatest},
 	{"LogsAndPortForwardOfNone", lookAtNone},
 	{"PortForward", forward},
+	{"PortForwardToTheInspectionPort", forwardInspection},
 	{"SecureTwice", secureTwice},
 }
 
@@ -84,6 +86,19 @@ func forward(s *session) {
 	l := s.launch(1, "listen "+strconv.Itoa(port))
 	s.create(s.p, l)
 	s.ready(s.p, l)
+	s.echoes(l, port)
+}
+
+func forwardInspection(s *session) {
+	l := s.launch(1, "inspect")
+	s.create(s.p, l)
+	s.ready(s.p, l)
+	s.echoes(l, 0)
+}
+
+// echoes sends to a port of the worker and wants the same back, twice.
+func (s *session) echoes(l execution.Launch, port int) {
+	s.Helper()
 	// More than any buffer on the way holds.
 	want := strings.Repeat("over and back again, ", 1<<16)
 	for range 2 {

@@ -26,6 +26,7 @@ const (
 	agentFile  = "agent.json"
 	exitFile   = "exit.json"
 	logFile    = "agent.log"
+	portFile   = "inspect.port" // the agent writes its inspection port there
 	workFolder = "workspace"
 )
 

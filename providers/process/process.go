@@ -31,6 +31,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -153,7 +154,7 @@ func (p *Provider) Secure(ctx context.Context) error {
 }
 
 // PortForward connects to the port on this machine's loopback: all workers
-// share it.
+// share it. Port 0 is the agent's inspection port.
 func (p *Provider) PortForward(ctx context.Context, id events.WorkerID, port int) (net.Conn, error) {
 	w, err := p.latest(id)
 	if err != nil {
@@ -164,8 +165,16 @@ func (p *Provider) PortForward(ctx context.Context, id events.WorkerID, port int
 	} else if !st.Running {
 		return nil, fmt.Errorf("process: forward to worker %s: it does not run: %s%s", id, st.Preparing, st.Reason)
 	}
+	target := strconv.Itoa(port)
+	if port == 0 {
+		text, err := os.ReadFile(w.path(portFile))
+		if err != nil {
+			return nil, fmt.Errorf("process: forward to worker %s: nobody can look into it: %w", id, err)
+		}
+		target = strings.TrimSpace(string(text))
+	}
 	var d net.Dialer
-	conn, err := d.DialContext(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	conn, err := d.DialContext(ctx, "tcp", net.JoinHostPort("127.0.0.1", target))
 	if err != nil {
 		return nil, fmt.Errorf("process: forward to worker %s: %w", id, err)
 	}

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -25,10 +26,12 @@ func main() {
 		err = run(os.Args[2])
 	case len(os.Args) == 3 && os.Args[1] == "dial":
 		err = dial(os.Args[2])
+	case len(os.Args) == 3 && os.Args[1] == "call":
+		err = call(os.Args[2])
 	case len(os.Args) == 4 && os.Args[1] == "child":
 		err = child(os.Args[2], os.Args[3])
 	default:
-		err = fmt.Errorf("usage: standin run LAUNCH | dial PORT | child MARK KIND")
+		err = fmt.Errorf("usage: standin run LAUNCH | dial PORT | call SOCKET | child MARK KIND")
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "standin:", err)
@@ -70,7 +73,9 @@ func run(path string) error {
 		case "tree":
 			err = tree(rest)
 		case "listen":
-			err = listen(rest)
+			_, err = listen(rest)
+		case "inspect":
+			err = inspect(path)
 		case "polite":
 			atTerm, err = strconv.Atoi(rest)
 		case "stubborn":
@@ -144,10 +149,10 @@ func child(mark, kind string) error {
 	}
 }
 
-func listen(port string) error {
+func listen(port string) (net.Addr, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:"+port)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	go func() {
 		for {
@@ -161,10 +166,35 @@ func listen(port string) error {
 			}()
 		}
 	}()
-	return nil
+	return l.Addr(), nil
 }
 
+// inspect writes the port beside the launch, as the agent does.
+func inspect(launch string) error {
+	addr, err := listen("0")
+	if err != nil {
+		return err
+	}
+	port := strconv.Itoa(addr.(*net.TCPAddr).Port)
+	return os.WriteFile(filepath.Join(filepath.Dir(launch), "inspect.port"), []byte(port+"\n"), 0o600)
+}
+
+// call prints what a socket has to say.
+func call(socket string) error {
+	conn, err := net.Dial("unix", socket)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	_, err = io.Copy(os.Stdout, conn)
+	return err
+}
+
+// dial takes a port, or the file that holds it.
 func dial(port string) error {
+	if text, err := os.ReadFile(port); err == nil {
+		port = strings.TrimSpace(string(text))
+	}
 	conn, err := net.Dial("tcp", "127.0.0.1:"+port)
 	if err != nil {
 		return err
