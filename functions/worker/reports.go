@@ -38,7 +38,6 @@ type Reports struct {
 type tail struct {
 	beat, told time.Time
 	from, to   int64
-	nonce      string
 }
 
 // Report handles one report.
@@ -55,7 +54,7 @@ func (s *Reports) Report(ctx context.Context, r execution.Report) (execution.Rep
 		if !run.Holds(r.AttemptRef) {
 			return s.over(ctx, run, r, nonce)
 		}
-		ok, err := s.hello(ctx, r, nonce)
+		ok, err := s.hello(ctx, r, nonce, moment.Now)
 		if err != nil {
 			return execution.Reply{}, err
 		}
@@ -121,7 +120,7 @@ func attempt(run *pipeline.Run, ref events.AttemptRef) *pipeline.Attempt {
 }
 
 // hello lets the first nonce under a fence in.
-func (s *Reports) hello(ctx context.Context, r execution.Report, nonce string) (bool, error) {
+func (s *Reports) hello(ctx context.Context, r execution.Report, nonce string, now time.Time) (bool, error) {
 	var ok bool
 	cause := events.Envelope{
 		ID:     events.DeriveID("hello", r.AttemptRef.Subject(), r.Fence.String(), nonce),
@@ -137,6 +136,10 @@ func (s *Reports) hello(ctx context.Context, r execution.Report, nonce string) (
 	if err != nil || !ok {
 		return false, err
 	}
+	t := s.tail(r.AttemptRef) // the commit set the lease: no beat is needed yet
+	s.mu.Lock()
+	t.beat = now
+	s.mu.Unlock()
 	return true, s.Publish(ctx, res.Emitted)
 }
 

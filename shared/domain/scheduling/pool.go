@@ -3,6 +3,7 @@ package scheduling
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/relevo-ci/relevo/events"
@@ -85,7 +86,7 @@ func (p *Pool) Plan(em *events.Emitter) {
 		d := events.AssignmentCreated{
 			AssignmentRef: events.AssignmentRef{Pool: p.ID, Assignment: events.AssignmentFor(pl.Offer.Offer)},
 			Offer:         pl.Offer.Offer, For: pl.Offer.For, Node: pl.Node.Node,
-			Provider: pl.Node.Provider, Resources: pl.Offer.Requirements.Resources, Passed: pl.Passed,
+			Provider: pl.Node.Provider, Resources: pl.Offer.Requirements.Resources, Passed: shorten(pl.Passed),
 		}
 		d.Worker = events.WorkerFor(d.Assignment)
 		p.emit(em, d)
@@ -100,6 +101,19 @@ func (p *Pool) Plan(em *events.Emitter) {
 	}
 }
 
+// mostReasons bounds what an event tells of the nodes passed over: a pool of a
+// thousand nodes must not write a thousand reasons a job. Explaining a job asks
+// the planner again.
+const mostReasons = 8
+
+func shorten(reasons []events.NodeReason) []events.NodeReason {
+	if len(reasons) <= mostReasons {
+		return reasons
+	}
+	out := slices.Clone(reasons[:mostReasons])
+	return append(out, events.NodeReason{Node: "…", Reason: fmt.Sprintf("and %d more", len(reasons)-mostReasons)})
+}
+
 func list(reasons []events.NodeReason) string {
 	out := ""
 	for i, r := range reasons {
@@ -112,7 +126,7 @@ func list(reasons []events.NodeReason) string {
 }
 
 func (p *Pool) expire(em *events.Emitter, o Offer, why string, nodes []events.NodeReason) {
-	p.emit(em, events.OfferExpired{OfferRef: o.OfferRef, For: o.For, Reason: why, Nodes: nodes})
+	p.emit(em, events.OfferExpired{OfferRef: o.OfferRef, For: o.For, Reason: why, Nodes: shorten(nodes)})
 }
 
 // Expire ends an offer whose time is over.
