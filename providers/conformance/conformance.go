@@ -38,7 +38,8 @@ type Harness struct {
 	Close func(t *testing.T, installation string)
 	// Impossible makes of a launch one that this provider can never have.
 	Impossible func(l *execution.Launch)
-	// Processes: the workers are processes that this machine's /proc shows.
+	// Processes: the workers are processes that this machine's /proc shows, and
+	// that heed signals.
 	Processes bool
 	// Parallel: the tests may run side by side.
 	Parallel bool

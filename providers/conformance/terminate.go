@@ -53,6 +53,9 @@ func terminateAsks(s *session) {
 	s.create(s.p, l)
 	s.ready(s.p, l)
 	s.terminate(s.p, l)
+	if !s.h.Processes {
+		return
+	}
 	if c := told.exited(l); c.Exit != 7 {
 		s.Errorf("Watch told %+v, want the exit code 7 of an agent that was asked", c)
 	}
@@ -67,6 +70,9 @@ func terminateStubborn(s *session) {
 	s.grown(s.p, l)
 	s.terminate(s.p, l)
 	s.nothingLeft(s.installation)
+	if !s.h.Processes {
+		return
+	}
 	if c := told.exited(l); c.Exit != 137 {
 		s.Errorf("Watch told %+v, want it killed", c)
 	}
