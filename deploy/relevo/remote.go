@@ -88,7 +88,7 @@ func getCommand() *cobra.Command {
 				return err
 			}
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
-			defer w.Flush()
+			defer func() { _ = w.Flush() }()
 			if len(args) == 1 {
 				run, err := c.Run(cmd.Context(), args[0])
 				if err != nil {

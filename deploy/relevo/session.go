@@ -9,31 +9,23 @@ import (
 	"time"
 
 	"github.com/relevo-ci/relevo/events"
+	"github.com/relevo-ci/relevo/shared/cli"
 	"github.com/relevo-ci/relevo/shared/domain/pipeline"
 )
 
 // session is one `relevo run`.
 type session struct {
 	*parts
-	req    events.RunRequested
-	view   view
-	file   *os.File // of --events; nil without
-	queue  *inbox
-	mu     sync.Mutex
-	seen   map[string]bool
-	held   map[events.AssignmentID]bool
-	final  chan events.Envelope
-	free   chan struct{} // signalled when an assignment is released
-	logged sync.WaitGroup
-	tails  map[events.AttemptRef]*follower
-}
-
-// view shows a run.
-type view interface {
-	Event(e events.Envelope)
-	Log(ref events.AttemptRef, p []byte)
-	Notice(text string)
-	Close()
+	req   events.RunRequested
+	view  cli.View
+	file  *os.File // of --events; nil without
+	queue *inbox
+	mu    sync.Mutex
+	seen  map[string]bool
+	held  map[events.AssignmentID]bool
+	final chan events.Envelope
+	free  chan struct{} // signalled when an assignment is released
+	tails map[events.AttemptRef]*follower
 }
 
 func newSession(ctx context.Context, f runFlags, spec *pipeline.Spec, req events.RunRequested) (*session, error) {
@@ -100,7 +92,7 @@ func (s *session) play(ctx context.Context, stop <-chan os.Signal) error {
 	}
 	s.drain()
 	s.view.Close()
-	if code := exitCode(last); code != exitOK {
+	if code := cli.ExitCode(last); code != exitOK {
 		return &status{code: code}
 	}
 	return nil
@@ -135,18 +127,4 @@ func (s *session) close() {
 	if s.file != nil {
 		_ = s.file.Close()
 	}
-}
-
-func exitCode(e events.Envelope) int {
-	switch e.Type {
-	case events.TypeRunCompleted:
-		return exitOK
-	case events.TypeRunCancelled:
-		return exitCancelled
-	}
-	d, err := events.Decode[events.RunFailed](e)
-	if err == nil && (d.Data.Verdict == events.Infra || d.Data.Verdict == events.Rejected) {
-		return exitInfra
-	}
-	return exitFailed
 }

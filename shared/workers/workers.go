@@ -60,9 +60,10 @@ func (w *Workers) Launch(ctx context.Context, function string, cause events.Enve
 	if err != nil {
 		return nil, err
 	}
-	launch, err := w.launch(run, j, a)
-	if err != nil {
-		em.Emit(events.WorkerFailed{For: ref, Placement: a.Placement, Reason: err.Error(), Permanent: true})
+	launch, broken := w.launch(run, j, a)
+	if broken != nil {
+		// The author's expression, say: another launch would fare no better.
+		em.Emit(events.WorkerFailed{For: ref, Placement: a.Placement, Reason: broken.Error(), Permanent: true})
 		return em.Emitted(), nil
 	}
 	status, err := p.Create(ctx, launch)

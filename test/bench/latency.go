@@ -48,7 +48,7 @@ func firstLine(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	defer cli.Close()
+	defer func() { _ = cli.Close() }()
 	r, stop, err := dockerRig(ctx, b, filepath.Join(bin, "relevo-agent"))
 	if err != nil {
 		return err

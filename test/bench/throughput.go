@@ -146,13 +146,13 @@ func assignments(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	defer store.Close()
+	defer func() { _ = store.Close() }()
 	opts, err := goredis.ParseURL(srv.URL())
 	if err != nil {
 		return err
 	}
 	plain := goredis.NewClient(opts)
-	defer plain.Close()
+	defer func() { _ = plain.Close() }()
 	pools := &state.Pools{Committer: &state.Committer{Store: store}, Settings: scheduling.Settings{OfferTTL: time.Hour, Nudge: time.Minute}}
 	if err := nodes(ctx, pools, 1000); err != nil {
 		return err
