@@ -47,6 +47,8 @@ const (
 	Success   Status = "success"
 	Failure   Status = "failure"
 	Cancelled Status = "cancelled"
+	// Skipped is neither: a need that did not run, or was cancelled alone.
+	Skipped Status = "skipped"
 )
 
 // Env is what an expression reads.

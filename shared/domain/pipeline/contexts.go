@@ -57,7 +57,12 @@ func (r *Run) github(key events.JobKey) map[string]any {
 	}
 }
 
+// inputs are those of the compiled file, defaults included, else what the
+// payload has.
 func (r *Run) inputs() any {
+	if r.spec.Inputs != nil {
+		return r.spec.Inputs
+	}
 	var payload struct {
 		Inputs map[string]any `json:"inputs"`
 	}
@@ -148,8 +153,11 @@ func (r *Run) status(spec *JobSpec) expression.Status {
 			result, needs := r.resultOf(id)
 			// A skipped need stops its direct followers only, unless it was
 			// skipped because of a failure further up, which visiting finds.
-			if result == "failure" || (direct && result != "success") {
+			switch {
+			case result == "failure":
 				worst = expression.Failure
+			case direct && result != "success" && worst == expression.Success:
+				worst = expression.Skipped
 			}
 			visit(needs, false)
 		}
