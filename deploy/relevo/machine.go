@@ -58,6 +58,8 @@ type parts struct {
 	feed   *feed.Memory
 	dir    string
 	closes []func()
+	// ephemeral: the store is forgotten with this process.
+	ephemeral bool
 }
 
 func (p *parts) close() {
@@ -114,6 +116,7 @@ func (m *machine) open(ctx context.Context, p *parts, cfg config.Config, keep bo
 		dir = p.dir
 	}
 	url := cmp.Or(m.redis, cfg.Redis.URL.Reveal())
+	p.ephemeral = url == "" && dir == ""
 	if p.store, err = inprocess.OpenStore(ctx, url, dir); err != nil {
 		return err
 	}
@@ -179,7 +182,7 @@ func (m *machine) folder(p *parts, keep bool) error {
 }
 
 func (m *machine) providers(p *parts, cfg config.Config, installation string) (map[string]provider.Provider, error) {
-	bin, err := agentBinary(p.dir)
+	bin, err := agentBinary(p.dir, m.provider == "process")
 	if err != nil {
 		return nil, err
 	}
@@ -213,12 +216,20 @@ func (m *machine) providers(p *parts, cfg config.Config, installation string) (m
 	if c, ok := one.(interface{ Close() error }); ok {
 		p.closes = append(p.closes, func() { _ = c.Close() })
 	}
+	if d, ok := one.(*docker.Provider); ok && p.ephemeral {
+		// The installation ends with this process, and its network with it.
+		p.closes = append(p.closes, func() {
+			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+			defer cancel()
+			_ = d.Dismantle(ctx)
+		})
+	}
 	return map[string]provider.Provider{m.provider: one}, nil
 }
 
-// agentBinary is the agent beside this program, else a link to this program
-// under the agent's name.
-func agentBinary(dir string) (string, error) {
+// agentBinary is the agent beside this program. Processes make do with a link
+// to this program under the agent's name; a container needs the static one.
+func agentBinary(dir string, link bool) (string, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return "", fmt.Errorf("find this program: %w", err)
@@ -227,11 +238,14 @@ func agentBinary(dir string) (string, error) {
 	if _, err := os.Stat(beside); err == nil {
 		return beside, nil
 	}
-	link := filepath.Join(dir, agentName)
-	if err := os.Remove(link); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if !link {
+		return "", fmt.Errorf("no %s beside %s: build it there, make build does", agentName, self)
+	}
+	path := filepath.Join(dir, agentName)
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return "", err
 	}
-	return link, os.Symlink(self, link)
+	return path, os.Symlink(self, path)
 }
 
 // node is this machine as a node of the pool.
