@@ -64,7 +64,7 @@ func (c *capacity) why(o *events.OfferCreated) string {
 	reasons := plan.Unplaced[0].Reasons
 	text := fmt.Sprintf("queued: %s %s", reasons[0].Node, reasons[0].Reason)
 	if more := len(reasons) - 1; more > 0 {
-		text += fmt.Sprintf("; and %d more nodes", more)
+		text += fmt.Sprintf("; and %s", count(more, "more node"))
 	}
 	return oneLine(text)
 }

@@ -133,6 +133,29 @@ func TestPlainLosesNoLine(t *testing.T) {
 	}
 }
 
+// A last line without an end is shown once the log is known to be whole,
+// whichever comes first, the line or the word of its length.
+func TestPlainShowsTheLastLineInTime(t *testing.T) {
+	for name, wordFirst := range map[string]bool{"word first": true, "line first": false} {
+		out := plainOf(t, Plan{}, Options{}, func(s *script) {
+			a := s.job("build", 1).run()
+			word := events.JobEnded{AttemptRef: a.ref, Verdict: events.Succeeded, LogBytes: int64(len("first\nlast"))}
+			a.log("first\nla")
+			if wordFirst {
+				s.emit(word)
+				a.log("st")
+			} else {
+				a.log("st")
+				s.emit(word)
+			}
+			s.emit(events.JobCompleted{AttemptRef: a.ref})
+		})
+		if !strings.Contains(out, "build | first\nbuild | last\nbuild * succeeded") {
+			t.Errorf("%s: got\n%s", name, out)
+		}
+	}
+}
+
 // gate is an output that takes nothing until it is opened.
 type gate struct {
 	bytes.Buffer

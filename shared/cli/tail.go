@@ -24,7 +24,7 @@ type attemptLog struct {
 	splitter
 	marks []*mark
 	got   int64          // bytes that came
-	want  int64          // the log's length; -1 while it is not known
+	want  int64          // the log's length; 0 while it is not known
 	quiet bool           // nobody will ask for its lines
 	also  func(b []byte) // takes each line too, where set
 	// known tells whether a step goes by that name.
@@ -38,12 +38,12 @@ type mark struct {
 }
 
 func newAttemptLog(known func(string) bool) *attemptLog {
-	l := &attemptLog{want: -1, known: known, marks: []*mark{{}}}
+	l := &attemptLog{known: known, marks: []*mark{{}}}
 	l.line = l.keep
 	return l
 }
 
-// expect sets the length that the log will have.
+// expect sets the length that the log will have; 0 where it is not known.
 func (l *attemptLog) expect(bytes int64) {
 	l.want = bytes
 	l.settle()
@@ -51,7 +51,7 @@ func (l *attemptLog) expect(bytes int64) {
 
 // settle ends the last line of a log that is whole.
 func (l *attemptLog) settle() {
-	if l.want >= 0 && l.got >= l.want {
+	if l.want > 0 && l.got >= l.want {
 		l.flush()
 	}
 }

@@ -129,19 +129,29 @@ func TestTreeOutlivesResizing(t *testing.T) {
 		tree := NewTree(screen, screen.size, release, Options{Colour: true})
 		s := newScript(t, tree, release)
 		s.begin()
-		s.job("docs", 1).run().step("0", "Run make docs").log("a line of some length, so that it has to be cut somewhere, and then some more\n")
+		docs := s.job("docs", 1).run().step("0", "Run make docs")
+		docs.log("a line of some length, so that it has to be cut somewhere, and then some more\n")
 		lint := s.job("lint", 1).run().step("0", "Run make lint")
+		lint.log("another that is long enough to be continued in the next row of the terminal\n")
+		time.Sleep(frameTime)
+		synctest.Wait()
+		lint.completed() // its line, and all below, become shorter
+		var film strings.Builder
 		for _, size := range []struct{ cols, rows int }{{60, 20}, {30, 20}, {31, 12}, {80, 24}, {79, 24}, {25, 24}, {120, 30}} {
 			time.Sleep(frameTime)
 			synctest.Wait()
 			screen.resize(size.cols, size.rows)
+			time.Sleep(frameTime)
+			synctest.Wait()
+			fmt.Fprintf(&film, "--- %dx%d\n%s", size.cols, size.rows, screen.all())
 		}
 		s.now = time.Now()
 		tree.Notice("a notice\nthat stays")
-		lint.log("x\n")
+		docs.log("x\n")
 		time.Sleep(frameTime)
 		synctest.Wait()
-		golden(t, "resized", screen.all())
+		fmt.Fprintf(&film, "--- after a notice\n%s", screen.all())
+		golden(t, "resized", film.String())
 		tree.Close()
 		sound(t, screen)
 	})
@@ -173,19 +183,19 @@ func TestTreeCountsInTheClockOfTheEvents(t *testing.T) {
 			screen := newVT(80, 24)
 			tree := NewTree(screen, screen.size, Plan{Run: testRun, Pipeline: "ci"}, Options{})
 			s := newScript(t, tree, Plan{})
-			s.now = s.now.Add(skew)
+			s.now = s.now.Add(skew - 10*time.Minute) // this one comes late
 			s.emit(events.RunRequested{RunRef: s.runRef(), Spec: []byte(`{}`)})
 			time.Sleep(3 * time.Second)
 			synctest.Wait()
 			if got := screen.screen(); got != "ci · 3s · waiting to start · "+string(testRun)+"\n" {
 				t.Errorf("skewed by %s the screen is %s", skew, got)
 			}
-			s.now = s.now.Add(3 * time.Second)
+			s.now = s.now.Add(10*time.Minute + 3*time.Second)
 			s.emit(events.RunStarted{RunRef: s.runRef()})
 			s.job("build", 1).run()
 			time.Sleep(2 * time.Second)
 			synctest.Wait()
-			if got := screen.screen(); !strings.HasPrefix(got, "ci · 5s · 0/1 done") || !strings.Contains(got, "build        2s") {
+			if got := screen.screen(); !strings.HasPrefix(got, "ci · 10m05s · 0/1 done") || !strings.Contains(got, "build        2s") {
 				t.Errorf("skewed by %s the screen is %s", skew, got)
 			}
 			tree.Close()
