@@ -195,7 +195,8 @@ func newPatient(w http.ResponseWriter, patience time.Duration) *patient {
 // write hands pieces to the reader, all of them before it returns.
 func (p *patient) write(pieces ...[]byte) error {
 	// A writer without deadlines (of a test, a proxy) is as patient as it is. One
-	// left standing would hit the connection's next answer.
+	// left standing would hit the end of an answer that was silent for long, and
+	// with HTTP/2 the silence itself.
 	if err := p.control.SetWriteDeadline(time.Now().Add(p.patience)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -63,7 +64,7 @@ func (w *cutWriter) Write(p []byte) (int, error) {
 func note(t *testing.T, n int) events.Envelope {
 	t.Helper()
 	e, err := events.New(fmt.Sprint("note-", n), "/relevo/test", "", time.Unix(int64(n), 0),
-		events.RunFailed{RunRef: events.RunRef{Run: events.RunID(fmt.Sprintf("%026d", n))}, Verdict: "failed", Reason: fmt.Sprint(n)})
+		events.RunFailed{RunRef: events.RunRef{Run: events.RunID(fmt.Sprintf("%026d", n))}, Verdict: "failed", Reason: strconv.Itoa(n)})
 	if err != nil {
 		t.Fatal(err)
 	}

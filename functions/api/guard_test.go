@@ -1,7 +1,6 @@
 package api_test
 
 import (
-	"context"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -99,7 +98,7 @@ func TestErrorsEchoNoValues(t *testing.T) {
 func TestUnixSocket(t *testing.T) {
 	w := newWorld(t)
 	path := filepath.Join(t.TempDir(), "api.sock")
-	l, err := (&net.ListenConfig{}).Listen(context.Background(), "unix", path)
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,12 +2,14 @@ package api_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"github.com/relevo-ci/relevo/events"
 	"github.com/relevo-ci/relevo/shared/client"
 	"github.com/relevo-ci/relevo/shared/domain/execution"
+	"github.com/relevo-ci/relevo/shared/logs"
 )
 
 func TestLogs(t *testing.T) {
@@ -175,4 +178,81 @@ func TestFollowWhatIsCancelledBeforeItBegan(t *testing.T) {
 		wg.Wait()
 		refused(t, rec, http.StatusNotFound)
 	})
+}
+
+// The deadline that a stream sets for its reader holds for what is written, not
+// for the silence after it: the answer still ends well.
+func TestAStreamEndsWellAfterSilence(t *testing.T) {
+	const patience = 50 * time.Millisecond
+	w := newWorld(t, func(w *world) { w.api.Streams.Patience = patience })
+	c := w.serve()
+	w.node("n1", 1)
+	id := w.submit(hello)
+	w.report(0, execution.Hello, "words\n", nil)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.BaseURL+"/v1/jobs/"+id+".build/logs?follow=true", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := c.HTTP.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if _, err := io.ReadFull(res.Body, make([]byte, len("words\n"))); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(3 * patience); time.Now().Before(end); {
+		w.ask(http.MethodGet, "/healthz", "")
+	}
+	w.finish(0, "")
+	if rest, err := io.ReadAll(res.Body); err != nil || len(rest) > 0 {
+		t.Errorf("at the end %q, %v", rest, err)
+	}
+}
+
+// breaking is a log store that breaks after a few reads.
+type breaking struct {
+	logs.Store
+	left atomic.Int32
+}
+
+func (b *breaking) Read(ctx context.Context, ref events.AttemptRef, offset int64, buf []byte) (int, int64, bool, error) {
+	if b.left.Add(-1) < 0 {
+		return 0, 0, false, errors.New("disk broken")
+	}
+	return b.Store.Read(ctx, ref, offset, buf)
+}
+
+// A log that cannot be read on is cut, or a reader takes its part for the whole.
+func TestALogThatBreaksOff(t *testing.T) {
+	store := &breaking{}
+	w := newWorld(t, func(w *world) {
+		store.Store = w.logs
+		w.api.Logs = store
+	})
+	w.node("n1", 1)
+	id := w.submit(hello) + ".build"
+	w.report(0, execution.Hello, "words\n", nil)
+	c := w.serve()
+	read := func() ([]byte, *http.Response, error) {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.BaseURL+"/v1/jobs/"+id+"/logs", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := c.HTTP.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		got, err := io.ReadAll(res.Body)
+		return got, res, err
+	}
+	store.left.Store(2)
+	if got, _, err := read(); string(got) != "words\n" || err == nil {
+		t.Errorf("%q, %v", got, err)
+	}
+	store.left.Store(0)
+	if got, res, _ := read(); res.StatusCode != http.StatusServiceUnavailable || bytes.Contains(got, []byte("disk")) {
+		t.Errorf("%d %q", res.StatusCode, got)
+	}
 }

@@ -131,7 +131,15 @@ jobs:
 			t.Errorf("%s: payload %s", name, got)
 		}
 	}
-	w.submit(body(`{"event": "push", "ref": "refs/heads/main", "sha": "abc"}`))
+	// Another event has no inputs, nor their defaults.
+	id := w.submit(body(`{"event": "push", "ref": "refs/heads/main", "sha": "abc", "payload": {"forced": false}}`))
+	run, _, err := w.runs.Load(t.Context(), events.RunID(id))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := run.Request().Trigger; got.Event != "push" || got.SHA != "abc" || string(got.Payload) != `{"forced":false}` {
+		t.Errorf("trigger %+v", got)
+	}
 }
 
 func TestListIsPagedNewestFirst(t *testing.T) {
@@ -147,7 +155,7 @@ func TestListIsPagedNewestFirst(t *testing.T) {
 	}
 	var got []client.RunSummary
 	cursor := ""
-	for page := 0; page < 100; page++ {
+	for range 100 {
 		list := decode[client.RunList](t, w.ask(http.MethodGet, "/v1/pipelines?limit=4&cursor="+cursor, ""), http.StatusOK)
 		got = append(got, list.Runs...)
 		if cursor = list.Next; cursor == "" {

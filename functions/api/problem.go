@@ -55,7 +55,9 @@ func (p *problem) write(w http.ResponseWriter) {
 	}
 	w.Header().Set("Content-Type", problemType)
 	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(p) // the caller may be gone
+	if err := json.NewEncoder(w).Encode(p); err != nil {
+		return // the caller is gone
+	}
 }
 
 // fault makes the problem of an error from below. What it says goes to the log:

@@ -50,7 +50,7 @@ func TestProblemsAreErrors(t *testing.T) {
 		})
 		_, err := c.Run(t.Context(), "x")
 		for _, kind := range []error{client.ErrInvalid, client.ErrDenied, client.ErrNotFound, client.ErrConflict, client.ErrUnavailable} {
-			if errors.Is(err, kind) != (kind == want) {
+			if errors.Is(err, kind) != errors.Is(want, kind) {
 				t.Errorf("%d is %v: %v", status, kind, errors.Is(err, kind))
 			}
 		}
