@@ -1,53 +1,31 @@
 // Package relevo is what `func build` and `func deploy` make a Knative function
 // of: any one of Relevo's, named by FUNCTION, else by K_SERVICE. Deployed under
-// another name it serves all that launch no workers, each for its events.
+// another name it serves all that launch no workers.
 //
-// deploy/knative is the way for production: it also serves the HTTP functions
-// and bounds requests. This is the easy way in.
+// It takes HTTP requests and decodes CloudEvents itself: so one image serves
+// event functions and HTTP functions, and an event is answered and sent on as
+// by deploy/host. That is the way for production: there deploy/knative also
+// bounds requests. This is the easy way in.
 package relevo
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"sync/atomic"
 
-	"github.com/cloudevents/sdk-go/v2/event"
-	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
-
 	"github.com/relevo-ci/relevo/config"
 	"github.com/relevo-ci/relevo/deploy/hosted"
-	"github.com/relevo-ci/relevo/events"
-	"github.com/relevo-ci/relevo/shared/knative"
 )
 
 // Function is an instanced function in func's sense: func calls Start once, in
-// a goroutine of its own, Handle for each event, and Stop at the end.
+// a goroutine of its own, Handle for each request, and Stop at the end, when no
+// request is under way any more.
 type Function struct {
-	open    func(context.Context, config.Config) (served, error)
-	started atomic.Pointer[served]
-}
-
-// served is what Start opened.
-type served struct {
-	deliver   func(context.Context, events.Envelope) (*events.Envelope, error)
-	published func(id string)
-	ready     func(context.Context) error
-	close     func() error
+	started atomic.Pointer[hosted.Service]
 }
 
 // New makes the function; it can serve once Start has returned.
-func New() *Function { return &Function{open: open} }
-
-func open(ctx context.Context, c config.Config) (served, error) {
-	s, err := hosted.Open(ctx, c)
-	if err != nil {
-		return served{}, err
-	}
-	return served{deliver: s.Deliver, published: s.Published, ready: s.Ready, close: s.Close}, nil
-}
-
-var errNotStarted = errors.New("relevo: not started yet")
+func New() *Function { return &Function{} }
 
 // Start reads the settings, which func hands over with the environment, and
 // connects to Redis. An error ends the process.
@@ -59,51 +37,35 @@ func (f *Function) Start(ctx context.Context, settings map[string]string) error 
 	if err != nil {
 		return err
 	}
-	s, err := f.open(ctx, c)
+	s, err := hosted.Open(ctx, c)
 	if err != nil {
 		return err
 	}
-	f.started.Store(&s)
+	f.started.Store(s)
 	return nil
 }
 
-// Handle takes one event and replies with the one that came of it, if any;
-// several go to K_SINK. Errors carry the status that a broker reads as meant:
-// 503 to come again, 422 not to, 400 for what is no event of Relevo's.
-func (f *Function) Handle(ctx context.Context, ev event.Event) (*event.Event, error) {
+// Handle answers a request as the host of Knative's does: an event by POST /,
+// binary or structured, or what the HTTP functions take. Before Start is done
+// it is 503, for which a broker comes again.
+func (f *Function) Handle(w http.ResponseWriter, r *http.Request) {
 	s := f.started.Load()
 	if s == nil {
-		return nil, refuse(http.StatusServiceUnavailable, errNotStarted)
+		w.Header().Set("Retry-After", "1")
+		http.Error(w, "relevo: not started yet", http.StatusServiceUnavailable)
+		return
 	}
-	// func hands over what stood in the headers: brokers deliver in binary mode.
-	e, err := knative.FromBinaryEvent(ev)
-	if err != nil {
-		return nil, refuse(http.StatusBadRequest, err)
-	}
-	reply, err := s.deliver(ctx, e)
-	if err != nil {
-		return nil, refuse(knative.Status(err), err)
-	}
-	if reply == nil {
-		return nil, nil
-	}
-	made, err := knative.ToEvent(knative.Escape(*reply))
-	if err != nil {
-		return nil, refuse(http.StatusUnprocessableEntity, err)
-	}
-	s.published(reply.ID)
-	return &made, nil
+	s.ServeHTTP(w, r)
 }
 
-func refuse(status int, err error) error { return cehttp.NewResult(status, "%w", err) }
-
-// Ready tells whether events can be handled: Start is done and Redis answers.
+// Ready tells whether requests can be answered: Start is done and Redis
+// answers.
 func (f *Function) Ready(ctx context.Context) (bool, error) {
 	s := f.started.Load()
 	if s == nil {
 		return false, nil
 	}
-	if err := s.ready(ctx); err != nil {
+	if err := s.Ready(ctx); err != nil {
 		return false, err
 	}
 	return true, nil
@@ -115,7 +77,7 @@ func (f *Function) Alive(context.Context) (bool, error) { return true, nil }
 // Stop ends the connection to Redis.
 func (f *Function) Stop(context.Context) error {
 	if s := f.started.Swap(nil); s != nil {
-		return s.close()
+		return s.Close()
 	}
 	return nil
 }

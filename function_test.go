@@ -3,7 +3,6 @@ package relevo
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -12,24 +11,23 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
-	"github.com/cloudevents/sdk-go/v2/client"
-	"github.com/cloudevents/sdk-go/v2/event"
-	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
-
-	"github.com/relevo-ci/relevo/config"
 	"github.com/relevo-ci/relevo/events"
-	"github.com/relevo-ci/relevo/shared/fn"
-	"github.com/relevo-ci/relevo/shared/knative"
+	"github.com/relevo-ci/relevo/shared/domain/expression"
+	"github.com/relevo-ci/relevo/shared/domain/pipeline"
+	"github.com/relevo-ci/relevo/shared/redis"
 	"github.com/relevo-ci/relevo/shared/redis/server"
+	"github.com/relevo-ci/relevo/shared/state"
 )
 
 // What func's runtime looks for; it finds each by its signature.
 var _ interface {
-	Handle(context.Context, event.Event) (*event.Event, error)
+	Handle(http.ResponseWriter, *http.Request)
 	Start(context.Context, map[string]string) error
 	Stop(context.Context) error
 	Ready(context.Context) (bool, error)
@@ -38,7 +36,7 @@ var _ interface {
 
 // TestFuncFindsOneFunction holds what `func build` looks at: a top-level New or
 // Handle, one of them, in the Go files of this folder, tests included; and a
-// func.yaml that says CloudEvents and leaves the choice of function open.
+// func.yaml that says HTTP and leaves the choice of function open.
 func TestFuncFindsOneFunction(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	if err != nil {
@@ -63,7 +61,7 @@ func TestFuncFindsOneFunction(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range []string{"specVersion: 0.36.0\n", "\ncreated: 2", "\ninvoke: cloudevent\n", "\nruntime: go\n"} {
+	for _, line := range []string{"specVersion: 0.36.0\n", "\ncreated: 2", "\ninvoke: http\n", "\nruntime: go\n"} {
 		if !strings.Contains(string(raw), line) {
 			t.Errorf("func.yaml lacks %q", line)
 		}
@@ -73,96 +71,58 @@ func TestFuncFindsOneFunction(t *testing.T) {
 	}
 }
 
-// behindFunc serves f as func's runtime does: by the SDK's own handler.
+// behindFunc serves f as func's runtime for HTTP functions does.
 func behindFunc(t *testing.T, f *Function) string {
 	t.Helper()
-	protocol, err := cehttp.New()
+	reports := func(tell func(context.Context) (bool, error)) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			if well, err := tell(r.Context()); err != nil || !well {
+				w.WriteHeader(http.StatusServiceUnavailable)
+			}
+		}
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/health/readiness", reports(f.Ready))
+	mux.HandleFunc("/health/liveness", reports(f.Alive))
+	mux.HandleFunc("/", f.Handle)
+	s := httptest.NewServer(mux)
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+func embedded(t *testing.T) *server.Embedded {
+	t.Helper()
+	store, err := server.StartEmbedded()
 	if err != nil {
 		t.Fatal(err)
 	}
-	handler, err := client.NewHTTPReceiveHandler(t.Context(), protocol, f.Handle)
+	t.Cleanup(store.Close)
+	return store
+}
+
+// started is a Function behind func that has begun with these settings.
+func started(t *testing.T, settings map[string]string) string {
+	t.Helper()
+	f := New()
+	if err := f.Start(t.Context(), settings); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := f.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return behindFunc(t, f)
+}
+
+func ask(t *testing.T, method, url, body string, header http.Header) (*http.Response, string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
-	return server.URL
-}
-
-// standing is a Function whose deliveries go to deliver.
-func standing(t *testing.T, deliver func(events.Envelope) (*events.Envelope, error), told *[]string) *Function {
-	t.Helper()
-	f := &Function{open: func(context.Context, config.Config) (served, error) {
-		return served{
-			deliver:   func(_ context.Context, e events.Envelope) (*events.Envelope, error) { return deliver(e) },
-			published: func(id string) { *told = append(*told, id) },
-			ready:     func(context.Context) error { return nil },
-			close:     func() error { return nil },
-		}, nil
-	}}
-	if err := f.Start(t.Context(), nil); err != nil {
-		t.Fatal(err)
-	}
-	return f
-}
-
-var full = events.Envelope{
-	ID: "1", Source: "/relevo/test", Type: "t.a", Subject: "group/a b%é", Time: time.Date(2026, 1, 2, 3, 4, 5, 6e6, time.UTC),
-	CauseID: "0", RunID: "r", Sequence: 1 << 40, PartitionKey: "r", Traceparent: "00-1-2-03", Tracestate: "a=b c",
-	Data: []byte(`{"a":1}`),
-}
-
-// TestEventsPassUnchanged sends an event through func's runtime and takes it
-// back as the reply.
-func TestEventsPassUnchanged(t *testing.T) {
-	var got events.Envelope
-	var told []string
-	url := behindFunc(t, standing(t, func(e events.Envelope) (*events.Envelope, error) {
-		got = e
-		e.ID = "2"
-		return &e, nil
-	}, &told))
-	reply, err := (&knative.Sender{Tries: 1}).Ask(t.Context(), url, full)
-	if err != nil || reply == nil {
-		t.Fatal(reply, err)
-	}
-	want := full
-	want.ID = "2"
-	for what, pair := range map[string][2]events.Envelope{"delivered": {got, full}, "replied": {*reply, want}} {
-		a, _ := json.Marshal(pair[0])
-		b, _ := json.Marshal(pair[1])
-		if string(a) != string(b) {
-			t.Errorf("%s:\n got %s\nwant %s", what, a, b)
-		}
-	}
-	if len(told) != 1 || told[0] != "2" {
-		t.Errorf("told of %q", told)
-	}
-}
-
-func TestAnswersAsABrokerNeedsThem(t *testing.T) {
-	for name, c := range map[string]struct {
-		e      string
-		err    error
-		status int
-	}{
-		"nothing emitted": {`"type":"t.a"`, nil, http.StatusOK},
-		"again":           {`"type":"t.a"`, errors.New("redis is away"), http.StatusServiceUnavailable},
-		"never":           {`"type":"t.a"`, fn.Faultf(fn.Conflict, "no"), http.StatusUnprocessableEntity},
-		"not ours":        {`"type":"t.a","sequence":"x"`, nil, http.StatusBadRequest},
-	} {
-		var told []string
-		url := behindFunc(t, standing(t, func(events.Envelope) (*events.Envelope, error) { return nil, c.err }, &told))
-		status, body := post(t, url, `{"specversion":"1.0","id":"1","source":"/x",`+c.e+`}`)
-		if status != c.status || c.status == http.StatusOK && body != "" {
-			t.Errorf("%s: %d %q, want %d", name, status, body, c.status)
-		}
-	}
-}
-
-func post(t *testing.T, url, body string) (int, string) {
-	t.Helper()
-	response, err := http.Post(url, "application/cloudevents+json", strings.NewReader(body))
+	r.Header = header
+	response, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,16 +131,156 @@ func post(t *testing.T, url, body string) (int, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return response.StatusCode, string(said)
+	return response, string(said)
+}
+
+// structured and binary post an event in the two modes of CloudEvents.
+func structured(t *testing.T, url string, e events.Envelope) (*http.Response, string) {
+	t.Helper()
+	raw, err := json.Marshal(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ask(t, http.MethodPost, url, string(raw), http.Header{"Content-Type": {"application/cloudevents+json"}})
+}
+
+func binary(t *testing.T, url string, e events.Envelope) (*http.Response, string) {
+	t.Helper()
+	header := http.Header{"Content-Type": {"application/json"}}
+	for name, value := range map[string]string{
+		"specversion": "1.0", "id": e.ID, "source": e.Source, "type": string(e.Type), "subject": e.Subject,
+		"time": e.Time.Format(time.RFC3339Nano), "runid": e.RunID, "partitionkey": e.PartitionKey,
+	} {
+		header.Set("Ce-"+name, value)
+	}
+	return ask(t, http.MethodPost, url, string(e.Data), header)
+}
+
+var modes = map[string]func(*testing.T, string, events.Envelope) (*http.Response, string){
+	"structured": structured, "binary": binary,
+}
+
+// twoJobs accepts a run of two jobs in the store and gives its run.requested.
+func twoJobs(t *testing.T, url string) events.Envelope {
+	t.Helper()
+	store, err := redis.Open(t.Context(), url, redis.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	var spec pipeline.Spec
+	for _, key := range []events.JobKey{"a", "b"} {
+		spec.Jobs = append(spec.Jobs, pipeline.JobSpec{ID: string(key), Key: key, Name: expression.Text(string(key))})
+	}
+	raw, err := json.Marshal(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	runs := &state.Runs{Committer: &state.Committer{Store: store}, Policy: pipeline.DefaultPolicy()}
+	res, err := runs.Create(t.Context(), "api", events.RunRequested{RunRef: events.RunRef{Run: "R"}, Spec: raw})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.Emitted[0]
+}
+
+// broker takes events and remembers their types.
+func broker(t *testing.T) (url string, taken func() []string) {
+	var mu sync.Mutex
+	var types []string
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		types = append(types, r.Header.Get("Ce-Type"))
+		mu.Unlock()
+		w.WriteHeader(http.StatusAccepted)
+	}))
+	t.Cleanup(s.Close)
+	return s.URL, func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(types)
+	}
+}
+
+// TestAllThatIsEmittedGoesToTheSink delivers in both modes an event that three
+// others come of.
+func TestAllThatIsEmittedGoesToTheSink(t *testing.T) {
+	for name, post := range modes {
+		t.Run(name, func(t *testing.T) {
+			store := embedded(t)
+			e := twoJobs(t, store.URL())
+			sink, taken := broker(t)
+			url := started(t, map[string]string{"RELEVO_REDIS_URL": store.URL(), "K_SERVICE": "run-requested", "K_SINK": sink})
+			if answer, said := post(t, url, e); answer.StatusCode != http.StatusAccepted || said != "" {
+				t.Fatal(answer.Status, said)
+			}
+			want := []string{string(events.TypeRunStarted), string(events.TypeJobRequested), string(events.TypeJobRequested)}
+			if got := taken(); !slices.Equal(got, want) {
+				t.Errorf("the sink took %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+// TestOneThatIsEmittedIsTheReply: without a sink an event goes back to the
+// broker that way, and several do not.
+func TestOneThatIsEmittedIsTheReply(t *testing.T) {
+	store := embedded(t)
+	url := started(t, map[string]string{"RELEVO_REDIS_URL": store.URL(), "K_SERVICE": "relevo", "RELEVO_WORKER_KEY": "key"})
+	e, err := events.New("1", "/relevo/test", "", time.Now(), events.JobRequested{
+		JobRef: events.JobRef{Run: "R", Job: "a"}, Attempt: 1,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, post := range modes {
+		answer, said := post(t, url, e)
+		if got := answer.Header.Get("Ce-Type"); answer.StatusCode != http.StatusOK || got != string(events.TypeOfferCreated) {
+			t.Errorf("%s: %s %q %s", name, answer.Status, got, said)
+		}
+	}
+	if answer, said := structured(t, url, twoJobs(t, store.URL())); answer.StatusCode != http.StatusServiceUnavailable {
+		t.Error("three without a sink:", answer.Status, said)
+	}
+}
+
+// TestServesHTTPFunctions asks as an agent does, and posts an event beside it.
+func TestServesHTTPFunctions(t *testing.T) {
+	store := embedded(t)
+	for name, settings := range map[string]map[string]string{
+		"alone":        {"K_SERVICE": "worker"},
+		"among others": {"K_SERVICE": "relevo"},
+	} {
+		settings["RELEVO_REDIS_URL"], settings["RELEVO_WORKER_KEY"] = store.URL(), "key"
+		url := started(t, settings)
+		for body, status := range map[string]int{"{": http.StatusBadRequest, "{}": http.StatusUnauthorized} {
+			if answer, said := ask(t, http.MethodPost, url+"/worker/report", body, nil); answer.StatusCode != status {
+				t.Errorf("%s: %q: %s %s, want %d", name, body, answer.Status, said, status)
+			}
+		}
+	}
+}
+
+func TestAnswersAsABrokerNeedsThem(t *testing.T) {
+	url := started(t, map[string]string{"RELEVO_REDIS_URL": embedded(t).URL(), "K_SERVICE": "job-requested"})
+	for name, c := range map[string]struct {
+		e      events.Envelope
+		status int
+	}{
+		"undecodable":    {events.Envelope{ID: "1", Source: "/x", Type: events.TypeJobRequested, Data: []byte(`[]`)}, http.StatusUnprocessableEntity},
+		"no cloud event": {events.Envelope{Source: "/x", Type: events.TypeJobRequested}, http.StatusBadRequest},
+	} {
+		for mode, post := range modes {
+			if answer, said := post(t, url, c.e); answer.StatusCode != c.status {
+				t.Errorf("%s, %s: %s %s, want %d", name, mode, answer.Status, said, c.status)
+			}
+		}
+	}
 }
 
 // TestLife is a whole one, over a Redis that goes away in the middle.
 func TestLife(t *testing.T) {
-	store, err := server.StartEmbedded()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(store.Close)
+	store := embedded(t)
 	f := New()
 	url := behindFunc(t, f)
 	now := time.Now()
@@ -190,33 +290,28 @@ func TestLife(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	raw, err := json.Marshal(e)
-	if err != nil {
-		t.Fatal(err)
-	}
-	holds := func(when string, wantReady bool, wantStatus int) {
+	holds := func(when string, ready, event int) {
 		t.Helper()
-		if ready, _ := f.Ready(t.Context()); ready != wantReady {
-			t.Errorf("%s: ready %v", when, ready)
+		for path, status := range map[string]int{"/health/liveness": http.StatusOK, "/health/readiness": ready} {
+			if answer, _ := ask(t, http.MethodGet, url+path, "", nil); answer.StatusCode != status {
+				t.Errorf("%s: %s: %s, want %d", when, path, answer.Status, status)
+			}
 		}
-		if alive, err := f.Alive(t.Context()); !alive || err != nil {
-			t.Errorf("%s: alive %v %v", when, alive, err)
-		}
-		if status, body := post(t, url, string(raw)); status != wantStatus {
-			t.Errorf("%s: %d %s, want %d", when, status, body, wantStatus)
+		if answer, said := structured(t, url, e); answer.StatusCode != event {
+			t.Errorf("%s: %s %s, want %d", when, answer.Status, said, event)
 		}
 	}
-	holds("before the start", false, http.StatusServiceUnavailable)
+	holds("before the start", http.StatusServiceUnavailable, http.StatusServiceUnavailable)
 	if err := f.Start(t.Context(), map[string]string{"RELEVO_REDIS_URL": store.URL(), "K_SERVICE": "capacity-updated"}); err != nil {
 		t.Fatal(err)
 	}
-	holds("started", true, http.StatusOK)
+	holds("started", http.StatusOK, http.StatusAccepted)
 	store.Close()
-	holds("without Redis", false, http.StatusServiceUnavailable)
+	holds("without Redis", http.StatusServiceUnavailable, http.StatusServiceUnavailable)
 	if err := f.Stop(t.Context()); err != nil {
 		t.Error(err)
 	}
-	holds("stopped", false, http.StatusServiceUnavailable)
+	holds("stopped", http.StatusServiceUnavailable, http.StatusServiceUnavailable)
 	if err := f.Stop(t.Context()); err != nil {
 		t.Errorf("a second stop: %v", err)
 	}

@@ -36,13 +36,12 @@ type Service struct {
 	*knative.Host
 	// Functions are those that it serves.
 	Functions []fn.Function
-	// Published strikes an event that has left this process.
-	Published func(id string)
 
-	config config.Config
-	store  *redis.Store
-	sender *knative.Sender
-	log    *slog.Logger
+	config    config.Config
+	store     *redis.Store
+	sender    *knative.Sender
+	published func(id string) // strikes an event that has left this process
+	log       *slog.Logger
 }
 
 // Open connects to Redis and makes the service. Functions that launch workers
@@ -75,12 +74,12 @@ func Open(ctx context.Context, c config.Config, providers ...provider.Provider) 
 // serve makes the table and picks from it.
 func (s *Service) serve(ctx context.Context, providers []provider.Provider) error {
 	committer := &state.Committer{Store: s.store}
-	s.Published = committer.Published
+	s.published = committer.Published
 	deps, err := s.deps(ctx, committer, providers)
 	if err != nil {
 		return err
 	}
-	direct := &knative.Direct{Address: s.address, Sender: s.sender, Published: s.Published}
+	direct := &knative.Direct{Address: s.address, Sender: s.sender, Published: s.published}
 	deps.Clock.Direct = direct.Deliver
 	if s.config.Host.Functions == "" {
 		deps.Clock.Direct = func(ctx context.Context, e events.Envelope) error { return s.publish(ctx, []events.Envelope{e}) }
@@ -91,7 +90,7 @@ func (s *Service) serve(ctx context.Context, providers []provider.Provider) erro
 	}
 	s.Host = knative.Handler(s.Functions, knative.Options{
 		Limit: s.config.Host.EventBytes, Sink: s.config.Host.Sink, Sender: s.sender,
-		Ready: s.Ready, Published: s.Published, Log: s.log,
+		Ready: s.Ready, Published: s.published, Log: s.log,
 		Routes: map[string][]string{"api": {"/"}},
 	})
 	return nil
@@ -170,7 +169,7 @@ func (s *Service) publish(ctx context.Context, es []events.Envelope) error {
 		if err := s.sender.Send(ctx, s.config.Host.Sink, e); err != nil {
 			return err
 		}
-		s.Published(e.ID)
+		s.published(e.ID)
 	}
 	return nil
 }

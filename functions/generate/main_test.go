@@ -56,3 +56,27 @@ func TestNames(t *testing.T) {
 		}
 	}
 }
+
+// TestInvokedAsTheRoot holds every function to the invocation of the root
+// package, of which their image is made.
+func TestInvokedAsTheRoot(t *testing.T) {
+	raw, err := os.ReadFile(filepath.Join("..", "..", "func.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := invocation(raw)
+	for _, f := range table() {
+		if got := invocation(funcYAML(f)); got == "" || got != root {
+			t.Errorf("%s has %q, the root %q", f.Name, got, root)
+		}
+	}
+}
+
+func invocation(yaml []byte) string {
+	for line := range strings.Lines(string(yaml)) {
+		if strings.HasPrefix(line, "invoke: ") {
+			return strings.TrimSpace(line)
+		}
+	}
+	return ""
+}

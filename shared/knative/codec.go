@@ -126,9 +126,9 @@ func isJSON(contentType string) bool {
 	return err == nil && (media == "application/json" || media == "text/json" || strings.HasSuffix(media, "+json"))
 }
 
-// FromBinaryEvent is FromEvent for one whose attributes are as they stood in
+// fromBinaryEvent is FromEvent for one whose attributes are as they stood in
 // HTTP headers: it unescapes them.
-func FromBinaryEvent(ev event.Event) (events.Envelope, error) {
+func fromBinaryEvent(ev event.Event) (events.Envelope, error) {
 	e, err := FromEvent(ev)
 	if err != nil {
 		return e, err

@@ -132,7 +132,7 @@ func (h *Host) nowhere(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (h *Host) receive(w http.ResponseWriter, r *http.Request) { h.answer(w, r, h.Deliver) }
+func (h *Host) receive(w http.ResponseWriter, r *http.Request) { h.answer(w, r, h.dispatch) }
 
 // only delivers to one function, whatever the event's type.
 func (h *Host) only(f fn.Function) http.Handler {
@@ -151,7 +151,7 @@ func (h *Host) answer(w http.ResponseWriter, r *http.Request, deliver func(conte
 	}
 	reply, err := deliver(r.Context(), e)
 	if err != nil {
-		writeProblem(w, Status(err), err)
+		writeProblem(w, handlerStatus(err), err)
 		return
 	}
 	if reply == nil {
@@ -171,11 +171,10 @@ func (h *Host) answer(w http.ResponseWriter, r *http.Request, deliver func(conte
 	h.opts.Published(reply.ID)
 }
 
-// Deliver runs the functions that take e: the only one here whatever e's type,
-// else each that takes its type. What they emit goes to the sink, or is the
-// reply, of which Published is not told. When one of several fails, the
-// delivery fails: all of them see it again.
-func (h *Host) Deliver(ctx context.Context, e events.Envelope) (*events.Envelope, error) {
+// dispatch runs the functions that take e: the only one here whatever e's type,
+// else each that takes its type. When one of several fails, the delivery fails:
+// all of them see it again.
+func (h *Host) dispatch(ctx context.Context, e events.Envelope) (*events.Envelope, error) {
 	takers := h.events
 	if len(takers) != 1 {
 		takers = slices.DeleteFunc(slices.Clone(takers), func(f fn.Function) bool {
@@ -188,9 +187,9 @@ func (h *Host) Deliver(ctx context.Context, e events.Envelope) (*events.Envelope
 	return h.deliver(ctx, takers, e)
 }
 
-// deliver sends on what was emitted also beside an error: a handler may have
-// committed that much. Without a sink an error leaves no room for it; it comes
-// again with the next try, which gets the first commit's answer.
+// deliver sends to the sink what was emitted, or gives it back as the reply. It
+// does so also beside an error: a handler may have committed that much. Without
+// a sink an error leaves no room for it, and the outbox keeps it.
 func (h *Host) deliver(ctx context.Context, takers []fn.Function, e events.Envelope) (*events.Envelope, error) {
 	var emitted []events.Envelope
 	var errs []error

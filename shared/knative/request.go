@@ -53,7 +53,7 @@ func decodeMessage(header http.Header, body io.ReadCloser) (e events.Envelope, e
 		return events.Envelope{}, fmt.Errorf("%w: %w", events.ErrInvalid, err)
 	}
 	if encoding == binding.EncodingBinary {
-		return FromBinaryEvent(*ev)
+		return fromBinaryEvent(*ev)
 	}
 	return FromEvent(*ev)
 }
@@ -85,9 +85,9 @@ func decodeStatus(err error) int {
 	return http.StatusBadRequest
 }
 
-// Status is what a broker is answered for a handler's error: 503 where another
+// handlerStatus is what a broker is answered for a handler's error: 503 where another
 // delivery may go better, else 422, which a broker does not try again.
-func Status(err error) int {
+func handlerStatus(err error) int {
 	if fn.KindOf(err).Retry() {
 		return http.StatusServiceUnavailable
 	}
