@@ -81,7 +81,10 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 			Policies:  map[events.PoolID]scheduling.Policy{Pool: {Fixed: true}},
 		},
 		Groups:  &state.Groups{Committer: committer, Nudge: o.Policy.Nudge},
-		Workers: &workers.Workers{Runs: runs, Providers: o.Providers, Settings: o.Workers},
+		Workers: &workers.Workers{
+			Runs: runs, Providers: o.Providers, Settings: o.Workers,
+			CloseLog: func(ctx context.Context, ref events.AttemptRef) error { return o.Logs.Close(ctx, ref, logs.Present) },
+		},
 		Routes:  scheduling.Pools{Default: Pool},
 		Reports: &worker.Reports{Runs: runs, Logs: o.Logs, Publish: h.Publish},
 	}

@@ -174,6 +174,28 @@ func cancelCommand() *cobra.Command {
 	return r.bind(cmd)
 }
 
+func retryCommand() *cobra.Command {
+	var r remote
+	cmd := &cobra.Command{
+		Use:   "retry RUN",
+		Short: "Run a run that is over once more",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := r.client()
+			if err != nil {
+				return err
+			}
+			a, err := c.RetryRun(cmd.Context(), args[0], "")
+			if err != nil {
+				return answered(err)
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), a.Run)
+			return nil
+		},
+	}
+	return r.bind(cmd)
+}
+
 func logsCommand() *cobra.Command {
 	var r remote
 	var follow bool

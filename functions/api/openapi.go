@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -43,6 +44,7 @@ func (a *API) register(mux *http.ServeMux) huma.API {
 	huma.Register(h, operation(h, "showPipeline", http.MethodGet, "/v1/pipelines/{id}", "Show a run with its jobs"), a.showPipeline)
 	huma.Register(h, operation(h, "explainPipeline", http.MethodGet, "/v1/pipelines/{id}/explain", "Tell why a run stands where it stands"), a.explainPipeline)
 	huma.Register(h, operation(h, "cancelPipeline", http.MethodPost, "/v1/pipelines/{id}/cancel", "Cancel a run"), a.cancelPipeline)
+	huma.Register(h, operation(h, "retryPipeline", http.MethodPost, "/v1/pipelines/{id}/retry", "Run a run that is over once more"), a.retryPipeline)
 	huma.Register(h, operation(h, "submitJob", http.MethodPost, "/v1/jobs", "Run a single job"), a.submitJob)
 	huma.Register(h, operation(h, "showJob", http.MethodGet, "/v1/jobs/{id}", "Show a job"), a.showJob)
 	huma.Register(h, operation(h, "cancelJob", http.MethodPost, "/v1/jobs/{id}/cancel", "Cancel a job"), a.cancelJob)
@@ -87,7 +89,7 @@ func operation(h huma.API, id, method, path, summary string) huma.Operation {
 			}},
 		}},
 	}
-	if method == http.MethodPost && (path == "/v1/pipelines" || path == "/v1/jobs") {
+	if method == http.MethodPost && (path == "/v1/pipelines" || path == "/v1/jobs" || strings.HasSuffix(path, "/retry")) {
 		op.DefaultStatus = http.StatusCreated
 	}
 	return op

@@ -100,6 +100,12 @@ func (c *Client) CancelRun(ctx context.Context, id, reason string) (Run, error) 
 	return post[Run](ctx, c, "/v1/pipelines/"+url.PathEscape(id)+"/cancel", Cancellation{Reason: reason}, "")
 }
 
+// RetryRun runs a run that is over once more, as a run of its own. It repeats
+// what may have been lost on its way: with the same key there is one.
+func (c *Client) RetryRun(ctx context.Context, id, key string) (Accepted, error) {
+	return post[Accepted](ctx, c, "/v1/pipelines/"+url.PathEscape(id)+"/retry", nil, key)
+}
+
 // CancelJob cancels a job; as CancelRun.
 func (c *Client) CancelJob(ctx context.Context, id, reason string) (Job, error) {
 	return post[Job](ctx, c, "/v1/jobs/"+url.PathEscape(id)+"/cancel", Cancellation{Reason: reason}, "")

@@ -23,6 +23,9 @@ type Workers struct {
 	Runs      *state.Runs
 	Providers map[string]provider.Provider
 	Settings  Settings
+	// CloseLog fixes the log of an attempt whose worker is gone: no more will
+	// come. Nil: nobody keeps logs here.
+	CloseLog func(ctx context.Context, ref events.AttemptRef) error
 }
 
 // Settings go into every launch.
@@ -98,6 +101,11 @@ func (w *Workers) Remove(ctx context.Context, ref events.AttemptRef, at events.P
 	}
 	if err := p.Terminate(ctx, at.Worker, ref.Fence); err != nil {
 		return nil, fmt.Errorf("workers: terminate %s: %w", at.Worker, err)
+	}
+	if w.CloseLog != nil && !ref.Fence.IsZero() {
+		if err := w.CloseLog(ctx, ref); err != nil {
+			return nil, fmt.Errorf("workers: close log: %w", err)
+		}
 	}
 	return []events.Envelope{Gone(ref, at, why, cause)}, nil
 }
