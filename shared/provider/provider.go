@@ -39,8 +39,8 @@ type Provider interface {
 	// Logs reads what the worker's agent itself printed (not the steps' logs).
 	// ErrNotFound when the worker is gone.
 	Logs(ctx context.Context, id events.WorkerID) (io.ReadCloser, error)
-	// PortForward connects to a port on the worker's loopback (the agent's
-	// inspection port). ErrNotFound when the worker is gone.
+	// PortForward connects to a port on the worker's loopback; port 0 is the
+	// agent's inspection port. ErrNotFound when the worker is gone.
 	PortForward(ctx context.Context, id events.WorkerID, port int) (net.Conn, error)
 	// Secure checks and prepares what isolation needs (networks, policies)
 	// before the first worker; idempotent. The error says what to do.
