@@ -80,7 +80,7 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 			Settings:  scheduling.Settings{OfferTTL: o.OfferTTL, Nudge: o.Policy.Nudge},
 			Policies:  map[events.PoolID]scheduling.Policy{Pool: {Fixed: true}},
 		},
-		Groups:  &state.Groups{Committer: committer, Nudge: o.Policy.Nudge},
+		Groups: &state.Groups{Committer: committer, Nudge: o.Policy.Nudge},
 		Workers: &workers.Workers{
 			Runs: runs, Providers: o.Providers, Settings: o.Workers,
 			CloseLog: func(ctx context.Context, ref events.AttemptRef) error { return o.Logs.Close(ctx, ref, logs.Present) },

@@ -230,6 +230,9 @@ func printExplanation(w io.Writer, e client.Explanation) error {
 	fmt.Fprintf(w, "%s is %s: %s\n", e.Run, e.State, e.Says)
 	for _, j := range e.Jobs {
 		fmt.Fprintf(w, "\n%s (%s): %s\n", j.Key, j.State, j.Says)
+		for _, b := range j.Before {
+			fmt.Fprintf(w, "  %s\n", b)
+		}
 		for _, n := range j.Passed {
 			fmt.Fprintf(w, "  not on %s: %s\n", n.Node, n.Reason)
 		}

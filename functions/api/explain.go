@@ -63,10 +63,20 @@ func (x *explainer) explain() client.Explanation {
 	for _, j := range x.run.Jobs {
 		e := x.job(j)
 		e.ID, e.Key, e.State = jobID(x.run.ID, j.Key), j.Key, stateOf(j)
+		e.Before = before(j)
 		if !j.State.Final() {
 			e.Retries = x.retries(j)
 		}
 		out.Jobs = append(out.Jobs, e)
+	}
+	return out
+}
+
+// before tells how the attempts went that another one followed.
+func before(j *pipeline.Job) []string {
+	var out []string
+	for _, a := range j.Attempts[:max(0, len(j.Attempts)-1)] {
+		out = append(out, fmt.Sprintf("attempt %d %s", a.Number, ended(a.Verdict, a.Reason)))
 	}
 	return out
 }

@@ -72,6 +72,9 @@ func TestExplainTheWayOfAJob(t *testing.T) {
 	if b.State != "PENDING" || b.Retries.User != 0 || !b.Until.Equal(w.now.Add(10*time.Second)) {
 		t.Errorf("build %+v", b)
 	}
+	if len(b.Before) != 0 { // it is what build says
+		t.Errorf("before %q", b.Before)
+	}
 	w.ask(http.MethodPost, "/v1/pipelines/"+id+"/cancel", `{"reason": "enough"}`)
 	e = w.explain(id)
 	says(t, e, "build", "was cancelled: enough")
@@ -153,4 +156,17 @@ func TestExplainPreparing(t *testing.T) {
 		t.Fatal(err)
 	}
 	says(t, w.explain(id), "build", "is being prepared: pulling golang:1.26", "must report by")
+}
+
+func TestBeforeListsTheAttemptsThatWereFollowed(t *testing.T) {
+	w := newWorld(t)
+	w.node("n1", 4)
+	id := w.submit(submission("jobs: {a: {retry: {max: 1}, steps: [{run: x}]}}\n"))
+	w.report(0, execution.Hello, "", nil)
+	w.report(0, execution.End, "", &execution.Ending{Verdict: events.Failed, Reason: "exit 2"})
+	w.finish(1, "")
+	e := w.explain(id)
+	if got := e.Jobs[0].Before; len(got) != 1 || !strings.Contains(got[0], "attempt 1 failed, by its own doing: exit 2") {
+		t.Errorf("before %q, %+v", got, e.Jobs[0])
+	}
 }

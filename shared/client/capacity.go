@@ -89,6 +89,7 @@ type JobExplanation struct {
 	Position int                 `json:"position,omitempty" doc:"In that queue, from 1; 0 where it does not stand in it."`
 	Waiting  int                 `json:"waiting,omitempty" doc:"Length of that queue."`
 	Passed   []events.NodeReason `json:"passed,omitempty" doc:"Every node passed over, with the reason."`
+	Before   []string            `json:"before,omitempty" doc:"How each attempt went that another one followed."`
 	Retries  *Retries            `json:"retries,omitempty" doc:"What is left of its budgets, while it is not done."`
 }
 
