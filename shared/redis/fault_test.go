@@ -2,6 +2,7 @@ package redis_test
 
 import (
 	"errors"
+	"sync"
 	"testing"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -120,6 +121,16 @@ func TestReplicaPromoted(t *testing.T) {
 	s := open(t, srv.URL())
 	commit(t, s, numbered(1))
 	before := moment(t, s)
+	// Connections that are open by then must not be trusted either.
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 50 {
+				s.List(t.Context(), "p00", "run")
+			}
+		})
+	}
+	wg.Wait()
 
 	c := admin(t, srv)
 	if err := c.SlaveOf(t.Context(), "127.0.0.1", "1").Err(); err != nil {
@@ -130,10 +141,12 @@ func TestReplicaPromoted(t *testing.T) {
 	if err := c.SlaveOf(t.Context(), "NO", "ONE").Err(); err != nil {
 		t.Fatal(err)
 	}
-	stale := numbered(2)
-	stale.Epoch = before.Epoch
-	if r, err := s.Commit(t.Context(), stale); !errors.Is(err, protocol.ErrConflict) {
-		t.Fatalf("%+v, %v", r, err)
+	for range 8 {
+		stale := numbered(2)
+		stale.Epoch = before.Epoch
+		if r, err := s.Commit(t.Context(), stale); !errors.Is(err, protocol.ErrConflict) {
+			t.Fatalf("%+v, %v", r, err)
+		}
 	}
 	if m := moment(t, s); m.Epoch <= before.Epoch || m.Installation != before.Installation {
 		t.Fatalf("%+v, before %+v", m, before)

@@ -63,6 +63,16 @@ func TestIsRun(t *testing.T) {
 	}
 }
 
+func TestTooOld(t *testing.T) {
+	for version, want := range map[string]bool{
+		"5.0.14": true, "6.0.16": true, "6.2.0": false, "7.0.15": false, "10.1": false, "": false, "unstable": false,
+	} {
+		if tooOld(version) != want {
+			t.Errorf("%q: %t", version, !want)
+		}
+	}
+}
+
 func FuzzDocument(f *testing.F) {
 	f.Add("1|body")
 	f.Add("0|")

@@ -16,12 +16,12 @@ import (
 )
 
 // crash kills the server at once and starts it again on what is on the disk.
-func crash(t *testing.T, s *server.Server, dir string) *server.Server {
+func crash(t *testing.T, s *server.Server, dir string, o server.Options) *server.Server {
 	t.Helper()
 	if err := syscall.Kill(s.PID(), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	again := start(t, dir, server.Options{})
+	again := start(t, dir, o)
 	if again.Adopted() {
 		t.Fatalf("adopted %d after %d was killed", again.PID(), s.PID())
 	}
@@ -69,7 +69,7 @@ func TestAcknowledgedCommitsSurviveAKill(t *testing.T) {
 	for i := range n {
 		first = append(first, commit(t, s, numbered(i)))
 	}
-	crash(t, srv, dir)
+	crash(t, srv, dir, server.Options{})
 
 	// The same store, and another process's, go on in the new life.
 	for _, s := range []*redis.Store{s, open(t, srv.URL())} {
@@ -96,7 +96,7 @@ func TestNothingDecidedBeforeARestartIsWrittenAfterIt(t *testing.T) {
 	c := numbered(1)
 	c.Epoch = moment(t, s).Epoch
 
-	crash(t, srv, dir)
+	crash(t, srv, dir, server.Options{})
 	if r, err := s.Commit(t.Context(), c); !errors.Is(err, protocol.ErrConflict) {
 		t.Fatalf("%+v, %v", r, err)
 	}
@@ -110,9 +110,21 @@ func TestNothingDecidedBeforeARestartIsWrittenAfterIt(t *testing.T) {
 	}
 }
 
-func TestEpochRisesAboveEveryFormerOneAfterARestore(t *testing.T) {
-	dir, backup := t.TempDir(), filepath.Join(t.TempDir(), "backup")
+func TestEpochIsKnownBeforeTheFirstCommitOfALife(t *testing.T) {
+	dir := t.TempDir()
 	srv := start(t, dir, server.Options{})
+	a, b := open(t, srv.URL()), open(t, srv.URL())
+	crash(t, srv, dir, server.Options{})
+	c := numbered(1)
+	c.Partition, c.Epoch = "p01", moment(t, a).Epoch
+	commit(t, b, c) // b has yet to notice the restart
+}
+
+func TestEpochRisesAboveEveryFormerOneAfterARestore(t *testing.T) {
+	// With less than an fsync a write, the raise itself may be lost.
+	o := server.Options{Fsync: server.FsyncEverySecond}
+	dir, backup := t.TempDir(), filepath.Join(t.TempDir(), "backup")
+	srv := start(t, dir, o)
 	s := open(t, srv.URL())
 	commit(t, s, numbered(1))
 	if out, err := exec.Command("cp", "-a", filepath.Join(dir, "appendonlydir"), backup).CombinedOutput(); err != nil {
@@ -120,7 +132,7 @@ func TestEpochRisesAboveEveryFormerOneAfterARestore(t *testing.T) {
 	}
 	highest := moment(t, s).Epoch
 	for range 2 {
-		srv = crash(t, srv, dir)
+		srv = crash(t, srv, dir, o)
 		commit(t, s, protocol.Commit{Partition: "p01", Emitted: []events.Envelope{event("x")}})
 		if e := moment(t, s).Epoch; e <= highest {
 			t.Fatalf("epoch %d after %d", e, highest)
@@ -132,7 +144,7 @@ func TestEpochRisesAboveEveryFormerOneAfterARestore(t *testing.T) {
 			t.Fatal(err)
 		}
 		restore(t, backup, filepath.Join(dir, "appendonlydir"))
-		srv = start(t, dir, server.Options{})
+		srv = start(t, dir, o)
 		if e := moment(t, s).Epoch; e <= highest {
 			t.Fatalf("restored to epoch %d after %d", e, highest)
 		}

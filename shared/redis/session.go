@@ -84,13 +84,25 @@ func (s *session) join(ctx context.Context, conn *goredis.Conn, found life) erro
 	if err := errors.Join(err1, err2); err != nil {
 		return fmt.Errorf("redis: join: answer %q: %w", reply, err)
 	}
-	select {
-	case <-time.After(time.Duration(left) * time.Millisecond):
-	case <-ctx.Done():
-		return ctx.Err()
+	if left > 0 && !durable(ctx, conn) {
+		select {
+		case <-time.After(time.Duration(left) * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	s.installation, s.epoch, s.life, s.joined = reply[0], uint32(epoch), found, true
 	return nil
+}
+
+// durable tells that what was just written cannot be lost by a restart.
+func durable(ctx context.Context, conn *goredis.Conn) bool {
+	only, err := conn.ConfigGet(ctx, "appendonly").Result()
+	if err != nil {
+		return false // not allowed to ask
+	}
+	fsync, err := conn.ConfigGet(ctx, "appendfsync").Result()
+	return err == nil && only["appendonly"] == "yes" && fsync["appendfsync"] == "always"
 }
 
 // lifeOf asks which life a connection leads into. An embedded Redis knows no
@@ -104,10 +116,21 @@ func lifeOf(ctx context.Context, conn *goredis.Conn) (life, error) {
 		}
 		return life{}, err
 	}
+	if version := infoField(server.Val(), "redis_version"); tooOld(version) {
+		return life{}, fmt.Errorf("redis: the server has version %s; 6.2 or later is needed", version)
+	}
 	return life{
 		run:         infoField(server.Val(), "run_id"),
 		replication: infoField(replication.Val(), "master_replid"),
 	}, nil
+}
+
+func tooOld(version string) bool {
+	var major, minor int
+	if n, _ := fmt.Sscanf(version, "%d.%d", &major, &minor); n < 2 {
+		return false // whoever calls it something else will know
+	}
+	return major < 6 || major == 6 && minor < 2
 }
 
 func infoField(info, name string) string {

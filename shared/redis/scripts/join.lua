@@ -4,12 +4,12 @@
 --
 -- A count would not do: the last raise may be among what was lost, or come from
 -- an old backup, and the same epoch would be given twice. So the epoch of a
--- later life is the next full second, and nobody writes in it before it has
--- come. Should that life be lost, the next one begins in a later second.
+-- later life is the next full second. Where this raise could be lost, nobody
+-- writes before that second has come: the life after it begins in a later one.
 --
 -- KEYS  1 what is known of the store
 -- ARGV  1 run id of the server  2 its replication id  3 a new installation id
--- returns {installation id, epoch, ms until it may be written in}
+-- returns {installation id, epoch, ms until its second comes}
 local known = redis.call('HMGET', KEYS[1], 'installation', 'epoch', 'run', 'replication')
 local time = redis.call('TIME')
 local installation, epoch = known[1] or ARGV[3], tonumber(known[2] or '1')
