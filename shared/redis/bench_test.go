@@ -27,7 +27,7 @@ func BenchmarkSet(b *testing.B) {
 }
 
 func BenchmarkLoad(b *testing.B) {
-	bench(b, func(ctx context.Context, _ *goredis.Client, s *redis.Store, i int) error {
+	bench(b, func(ctx context.Context, _ *goredis.Client, s *redis.Store, _ int) error {
 		_, _, err := s.Load(ctx, "p07", "run/1", "job/1")
 		return err
 	})

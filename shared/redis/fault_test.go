@@ -133,12 +133,12 @@ func TestReplicaPromoted(t *testing.T) {
 	wg.Wait()
 
 	c := admin(t, srv)
-	if err := c.SlaveOf(t.Context(), "127.0.0.1", "1").Err(); err != nil {
+	if err := c.Do(t.Context(), "REPLICAOF", "127.0.0.1", "1").Err(); err != nil {
 		t.Fatal(err)
 	}
 	_, err := s.Commit(t.Context(), numbered(2))
 	unknown(t, err)
-	if err := c.SlaveOf(t.Context(), "NO", "ONE").Err(); err != nil {
+	if err := c.Do(t.Context(), "REPLICAOF", "NO", "ONE").Err(); err != nil {
 		t.Fatal(err)
 	}
 	for range 8 {

@@ -110,7 +110,7 @@ func (s *Store) with(f func(*session) error) error {
 // leave puts a new session in the place of one that is over.
 func (s *Store) leave(life *session) {
 	if s.current.CompareAndSwap(life, newSession(s.options, s.proposal)) {
-		life.client.Close()
+		_ = life.client.Close() // whoever still waits there is told by that
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 
@@ -54,7 +55,7 @@ func numbered(i int) protocol.Commit {
 	return protocol.Commit{
 		Partition: "pool:linux", Inbox: fmt.Sprint("test/", i),
 		Puts:    []protocol.Doc{{ID: protocol.DocID(fmt.Sprint("run/", i)), Version: 1, Body: []byte("x")}},
-		Emitted: []events.Envelope{event(fmt.Sprint(i))},
+		Emitted: []events.Envelope{event(strconv.Itoa(i))},
 	}
 }
 

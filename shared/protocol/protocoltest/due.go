@@ -35,8 +35,10 @@ var falling = []test{
 		now := t.moment().Now
 		other := t.p + "/other"
 		t.commit(protocol.Commit{Due: []protocol.Due{
-			{Name: "late", At: now.Add(-time.Minute)}, {Name: "later", At: now.Add(-time.Second)},
-			{Name: "next", At: now.Add(time.Hour)}, {Name: "after", At: now.Add(2 * time.Hour)},
+			{Name: "late", At: now.Add(-time.Minute)},
+			{Name: "later", At: now.Add(-time.Second)},
+			{Name: "next", At: now.Add(time.Hour)},
+			{Name: "after", At: now.Add(2 * time.Hour)},
 		}})
 		t.commit(protocol.Commit{Partition: other, Due: []protocol.Due{
 			{Name: "latest", At: now.Add(-time.Hour)}, {Name: "now", At: now}, {Name: "far", At: now.Add(90 * time.Minute)},
@@ -111,9 +113,16 @@ func (t *trial) wantHead(n int, members []string, length int) {
 var queueing = []test{
 	{"lower scores come first, equal ones in the order of their bytes", func(t *trial) {
 		t.commit(protocol.Commit{Queue: []protocol.QueueOp{
-			{Member: "m", Score: 2}, {Member: "b", Score: 1}, {Member: "a/1", Score: 1}, {Member: "a", Score: 1},
-			{Member: "minus", Score: -1e9}, {Member: "fraction", Score: 1.5}, {Member: "first", Score: math.Inf(-1)},
-			{Member: "last", Score: math.Inf(1)}, {Member: "large", Score: 1 << 53}, {Member: "large too", Score: 1<<53 - 1},
+			{Member: "m", Score: 2},
+			{Member: "b", Score: 1},
+			{Member: "a/1", Score: 1},
+			{Member: "a", Score: 1},
+			{Member: "minus", Score: -1e9},
+			{Member: "fraction", Score: 1.5},
+			{Member: "first", Score: math.Inf(-1)},
+			{Member: "last", Score: math.Inf(1)},
+			{Member: "large", Score: 1 << 53},
+			{Member: "large too", Score: 1<<53 - 1},
 		}})
 		all := []string{"first", "minus", "a", "a/1", "b", "fraction", "m", "large too", "large", "last"}
 		t.wantHead(many, all, len(all))

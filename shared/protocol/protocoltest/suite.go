@@ -28,9 +28,18 @@ func Suite(t *testing.T, open func(t *testing.T) Fixture) {
 		name  string
 		tests []test
 	}{
-		{"load", loading}, {"put", putting}, {"judge", judging}, {"inbox", remembering},
-		{"ledger", recording}, {"outbox", waiting}, {"due", falling}, {"queue", queueing},
-		{"prune", pruning}, {"partitions", listing}, {"limits", limits}, {"concurrent", racing},
+		{"load", loading},
+		{"put", putting},
+		{"judge", judging},
+		{"inbox", remembering},
+		{"ledger", recording},
+		{"outbox", waiting},
+		{"due", falling},
+		{"queue", queueing},
+		{"prune", pruning},
+		{"partitions", listing},
+		{"limits", limits},
+		{"concurrent", racing},
 	}
 	for _, g := range groups {
 		t.Run(g.name, func(t *testing.T) {
@@ -111,9 +120,9 @@ func (t *trial) moment() protocol.Moment {
 }
 
 // put writes a document at the version given.
-func (t *trial) put(id protocol.DocID, version uint64, body string) protocol.Receipt {
+func (t *trial) put(id protocol.DocID, version uint64, body string) {
 	t.Helper()
-	return t.commit(protocol.Commit{Puts: []protocol.Doc{doc(id, version, body)}})
+	t.commit(protocol.Commit{Puts: []protocol.Doc{doc(id, version, body)}})
 }
 
 // emit commits one record that emits events with these ids.

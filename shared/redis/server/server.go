@@ -93,7 +93,7 @@ func (s *Server) run(ctx context.Context, o Options) error {
 		}
 		if lock != nil {
 			err = s.spawn(o, lock)
-			lock.Close() // the child has its own
+			_ = lock.Close() // the child has its own
 			if err != nil {
 				return err
 			}
@@ -120,7 +120,7 @@ func (s *Server) lock() (*os.File, error) {
 	if err == nil {
 		return f, nil
 	}
-	f.Close()
+	_ = f.Close()
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		return nil, nil
 	}
@@ -182,7 +182,7 @@ func (s *Server) adopt(ctx context.Context, o Options) error {
 		return err
 	}
 	client := s.client()
-	defer client.Close()
+	defer func() { _ = client.Close() }()
 	if err := client.ConfigSet(ctx, "appendfsync", string(o.Fsync)).Err(); err != nil {
 		return err
 	}
@@ -197,9 +197,9 @@ func (s *Server) ask(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	conn.Close()
+	_ = conn.Close()
 	client := s.client()
-	defer client.Close()
+	defer func() { _ = client.Close() }()
 	if err := client.Ping(ctx).Err(); err != nil {
 		return 0, err
 	}
@@ -229,13 +229,13 @@ func (s *Server) Stop(ctx context.Context) error {
 			return fmt.Errorf("server: stop: %w", err)
 		}
 		if lock != nil {
-			lock.Close()
+			_ = lock.Close()
 			return nil
 		}
 		if _, err = s.ask(ctx); err == nil {
 			client := s.client()
 			err = client.Do(ctx, "SHUTDOWN").Err() // obeying, it answers nothing
-			client.Close()
+			_ = client.Close()
 		}
 		if err := wait(ctx, err); err != nil {
 			return fmt.Errorf("server: stop redis-server in %s: %w", s.dir, err)
