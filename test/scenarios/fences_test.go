@@ -129,7 +129,7 @@ func TestF1CleanUpOfALostHistorySparesTheWorkerOfTheSameName(t *testing.T) {
 	r := newRig(t)
 	r.node("n", slots(4))
 	var assigned protocol.Commit
-	var snap = r.memory.Snapshot()
+	snap := r.memory.Snapshot()
 	r.store.after = func(c protocol.Commit) {
 		if len(c.Emitted) > 0 && c.Emitted[0].Type == events.TypeAssignmentCreated {
 			assigned, snap = c, r.memory.Snapshot()

@@ -31,12 +31,18 @@ func TestGroup(t *testing.T) {
 	for name, moves := range map[string][]move{
 		"one holds, one waits": {{enter: "a", want: "acquired a"}, {enter: "b"}, {leave: "a", want: "acquired b"}, {leave: "b"}},
 		"the newer waiter takes the place": {
-			{enter: "a", want: "acquired a"}, {enter: "b"}, {enter: "c", want: "cancel b"},
-			{enter: "b", want: "cancel b"}, {leave: "b"}, {leave: "a", want: "acquired c"},
+			{enter: "a", want: "acquired a"},
+			{enter: "b"},
+			{enter: "c", want: "cancel b"},
+			{enter: "b", want: "cancel b"},
+			{leave: "b"},
+			{leave: "a", want: "acquired c"},
 		},
 		"cancel in progress": {
-			{enter: "a", want: "acquired a"}, {enter: "b", cancel: true, want: "cancel a"},
-			{enter: "b", cancel: true}, {leave: "a", want: "acquired b"},
+			{enter: "a", want: "acquired a"},
+			{enter: "b", cancel: true, want: "cancel a"},
+			{enter: "b", cancel: true},
+			{leave: "a", want: "acquired b"},
 		},
 		"asked again, the holder is answered again": {{enter: "a", want: "acquired a"}, {enter: "a", want: "acquired a"}},
 		"a stranger cannot give it back":            {{enter: "a", want: "acquired a"}, {leave: "b"}, {enter: "c"}, {leave: "a", want: "acquired c"}},

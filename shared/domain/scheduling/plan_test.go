@@ -53,34 +53,45 @@ func TestPlan(t *testing.T) {
 	}{
 		"in order": {[]scheduling.Node{node("n", 2000)}, []scheduling.Offer{offer("a", 1000), offer("b", 1000), offer("c", 1000)}, scheduling.Policy{}, "a@n b@n"},
 		"fills the fullest": {
-			[]scheduling.Node{node("big", 8000), node("small", 2000)}, []scheduling.Offer{offer("a", 1000)},
-			scheduling.Policy{}, "a@small",
+			[]scheduling.Node{node("big", 8000), node("small", 2000)},
+			[]scheduling.Offer{offer("a", 1000)},
+			scheduling.Policy{},
+			"a@small",
 		},
 		"spreads": {
-			[]scheduling.Node{node("big", 8000), node("small", 2000)}, []scheduling.Offer{offer("a", 1000)},
-			scheduling.Policy{Score: scheduling.Spread}, "a@big",
+			[]scheduling.Node{node("big", 8000), node("small", 2000)},
+			[]scheduling.Offer{offer("a", 1000)},
+			scheduling.Policy{Score: scheduling.Spread},
+			"a@big",
 		},
 		"by labels": {
 			[]scheduling.Node{node("n", 4000, "linux"), node("w", 4000, "windows")},
-			[]scheduling.Offer{offer("a", 1, "windows"), offer("b", 1, "linux")}, scheduling.Policy{}, "a@w b@n",
+			[]scheduling.Offer{offer("a", 1, "windows"), offer("b", 1, "linux")},
+			scheduling.Policy{},
+			"a@w b@n",
 		},
 		"a taint keeps away": {[]scheduling.Node{tainted}, []scheduling.Offer{offer("a", 1)}, scheduling.Policy{}, ""},
 		"a toleration lets in": {
 			[]scheduling.Node{tainted},
 			[]scheduling.Offer{with(offer("a", 1), func(o *scheduling.Offer) { o.Requirements.Tolerations = []string{"gpu"} })},
-			scheduling.Policy{}, "a@gpu",
+			scheduling.Policy{},
+			"a@gpu",
 		},
 		"required affinity": {
 			[]scheduling.Node{node("us", 4000), region},
 			[]scheduling.Offer{with(offer("a", 1), func(o *scheduling.Offer) {
 				o.Requirements.Affinity = &events.Affinity{Required: map[string]string{"region": "eu"}}
-			})}, scheduling.Policy{}, "a@eu",
+			})},
+			scheduling.Policy{},
+			"a@eu",
 		},
 		"preferred affinity before packing": {
 			[]scheduling.Node{node("us", 1000), region},
 			[]scheduling.Offer{with(offer("a", 1), func(o *scheduling.Offer) {
 				o.Requirements.Affinity = &events.Affinity{Preferred: []events.Preference{{Key: "region", Value: "eu", Weight: 1}}}
-			})}, scheduling.Policy{}, "a@eu",
+			})},
+			scheduling.Policy{},
+			"a@eu",
 		},
 		"a node that is gone": {[]scheduling.Node{gone}, []scheduling.Offer{offer("a", 1)}, scheduling.Policy{}, ""},
 		"small ones pass a large one": {
@@ -89,7 +100,8 @@ func TestPlan(t *testing.T) {
 		"but not for ever": {
 			[]scheduling.Node{node("n", 2000), node("busy", 500)},
 			[]scheduling.Offer{with(offer("large", 1900), func(o *scheduling.Offer) { o.Queued = now.Add(-time.Hour) }), offer("a", 200)},
-			scheduling.Policy{}, "large@n a@busy",
+			scheduling.Policy{},
+			"large@n a@busy",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
