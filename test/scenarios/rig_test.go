@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/relevo-ci/relevo/deploy/inprocess"
 	"github.com/relevo-ci/relevo/events"
 	"github.com/relevo-ci/relevo/functions"
 	clockticked "github.com/relevo-ci/relevo/functions/clock-ticked"
@@ -29,13 +30,14 @@ import (
 )
 
 const (
-	pool      events.PoolID = "linux"
-	runID     events.RunID  = "01J00000000000000000000001"
-	heartbeat               = 10 * time.Second
+	pool                   = inprocess.Pool
+	runID     events.RunID = "01J00000000000000000000001"
+	heartbeat              = 10 * time.Second
 )
 
 var (
 	start     = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	settings  = workers.Settings{Key: []byte("key"), Heartbeat: heartbeat}
 	errBroker = errors.New("the broker is away")
 )
 
@@ -82,7 +84,10 @@ func newRig(t testing.TB, set ...func(*rig)) *rig {
 }
 
 // boot starts a process anew over the same store: its memory is gone.
-func (r *rig) boot() {
+func (r *rig) boot() { r.process = r.assemble(r.publish) }
+
+// assemble makes a process whose events go where publish sends them.
+func (r *rig) assemble(publish func(context.Context, []events.Envelope) error) process {
 	commit := &state.Committer{Store: r.store, Pause: func(context.Context, time.Duration) error { return nil }}
 	runs := &state.Runs{Committer: commit, Policy: r.policy}
 	pools := &state.Pools{Committer: commit, Settings: scheduling.Settings{OfferTTL: 24 * time.Hour, Nudge: r.policy.Nudge}}
@@ -91,16 +96,16 @@ func (r *rig) boot() {
 		Runs: runs, Pools: pools, Groups: groups, Routes: scheduling.Pools{Default: pool},
 		Workers: &workers.Workers{
 			Runs: runs, Providers: map[string]provider.Provider{"fake": r.provider},
-			Settings: workers.Settings{Key: []byte("key"), Heartbeat: heartbeat},
+			Settings: settings,
 			CloseLog: func(ctx context.Context, ref events.AttemptRef) error { return r.logs.Close(ctx, ref, logs.Present) },
 		},
-		Reports: &worker.Reports{Runs: runs, Logs: r.logs, Publish: r.publish},
+		Reports: &worker.Reports{Runs: runs, Logs: r.logs, Publish: publish},
 	}
 	d.Clock = &clockticked.Clock{
-		Runs: runs, Pools: pools, Groups: groups, Workers: d.Workers, Publish: r.publish,
+		Runs: runs, Pools: pools, Groups: groups, Workers: d.Workers, Publish: publish,
 		Direct: func(ctx context.Context, e events.Envelope) error { return r.direct(ctx, e, 0) },
 	}
-	r.process = process{commit: commit, deps: d, table: functions.All(d)}
+	return process{commit: commit, deps: d, table: functions.All(d)}
 }
 
 // publish gives events to the broker. What it refuses, the outbox keeps.
@@ -209,7 +214,9 @@ func (r *rig) node(id events.NodeID, capacity events.Resources, labels ...string
 	r.drain()
 }
 
-func slots(n int64) events.Resources { return events.Resources{CPU: 64000, Memory: 64 << 30, Slots: n} }
+func slots(n int64) events.Resources {
+	return events.Resources{CPU: 1 << 20, Memory: 1 << 40, Slots: n}
+}
 
 func job(id string, needs ...string) pipeline.JobSpec {
 	return pipeline.JobSpec{
