@@ -71,7 +71,8 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 	h.ctx, h.stop = context.WithCancel(context.WithoutCancel(ctx))
 	o.Bus.Chaos, o.Bus.Log = o.Chaos, o.Log
 	h.Bus = bus.New(o.Bus)
-	committer := &state.Committer{Store: o.Store}
+	// Before the bus: it may overtake, e.g. while a worker is being launched.
+	committer := &state.Committer{Store: o.Store, Committed: h.seeAll}
 	runs := &state.Runs{Committer: committer, Policy: o.Policy}
 	h.Deps = functions.Deps{
 		Runs: runs,
@@ -124,8 +125,9 @@ func (h *Host) Publish(ctx context.Context, es []events.Envelope) error {
 	return errors.Join(errs...)
 }
 
-// Tap lets f see every event, in the order of publishing. One that is sent
-// again is seen again. f must be quick.
+// Tap lets f see every event: those of one aggregate in their order, the
+// others in that of publishing. One event may be seen more than once. f must
+// be quick.
 func (h *Host) Tap(f func(events.Envelope)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -139,6 +141,12 @@ func (h *Host) see(e events.Envelope) {
 	defer h.mu.Unlock()
 	for _, f := range h.taps {
 		f(e)
+	}
+}
+
+func (h *Host) seeAll(es []events.Envelope) {
+	for _, e := range es {
+		h.see(e)
 	}
 }
 

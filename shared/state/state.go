@@ -27,6 +27,9 @@ type Result struct {
 // Committer commits to a store with strikes riding along.
 type Committer struct {
 	Store protocol.Store
+	// Committed, where set, sees what every commit emitted, in the order of each
+	// partition's ledger; a repeated answer is seen again. It must be quick.
+	Committed func([]events.Envelope)
 	// Pause waits between repeats of a commit; a test or the simulator may
 	// replace it. Nil: a real wait.
 	Pause func(context.Context, time.Duration) error
@@ -71,6 +74,9 @@ func (c *Committer) commit(ctx context.Context, m protocol.Commit) (Result, erro
 		receipt, err := c.Store.Commit(ctx, m)
 		if err == nil {
 			c.watch(m.Partition, receipt)
+			if c.Committed != nil {
+				c.Committed(receipt.Emitted)
+			}
 			return Result{Emitted: receipt.Emitted, Duplicate: receipt.Duplicate}, nil
 		}
 		known := errors.Is(err, protocol.ErrConflict) || errors.Is(err, protocol.ErrTooOld) || errors.Is(err, protocol.ErrInvalid)
