@@ -37,7 +37,15 @@ func placed(p scheduling.Plan) string {
 	return strings.Join(out, " ")
 }
 
-func TestPlan(t *testing.T) {
+// planCase is a queue and what the planner is to do with it.
+type planCase struct {
+	nodes  []scheduling.Node
+	queue  []scheduling.Offer
+	policy scheduling.Policy
+	want   string
+}
+
+func planCases() map[string]planCase {
 	region := node("eu", 4000)
 	region.Attributes = map[string]string{"region": "eu"}
 	tainted := node("gpu", 4000)
@@ -45,12 +53,7 @@ func TestPlan(t *testing.T) {
 	gone := node("gone", 4000)
 	gone.Gone = true
 	with := func(o scheduling.Offer, change func(*scheduling.Offer)) scheduling.Offer { change(&o); return o }
-	for name, c := range map[string]struct {
-		nodes  []scheduling.Node
-		queue  []scheduling.Offer
-		policy scheduling.Policy
-		want   string
-	}{
+	return map[string]planCase{
 		"in order": {[]scheduling.Node{node("n", 2000)}, []scheduling.Offer{offer("a", 1000), offer("b", 1000), offer("c", 1000)}, scheduling.Policy{}, "a@n b@n"},
 		"fills the fullest": {
 			[]scheduling.Node{node("big", 8000), node("small", 2000)},
@@ -103,7 +106,11 @@ func TestPlan(t *testing.T) {
 			scheduling.Policy{},
 			"large@n a@busy",
 		},
-	} {
+	}
+}
+
+func TestPlan(t *testing.T) {
+	for name, c := range planCases() {
 		t.Run(name, func(t *testing.T) {
 			if got := placed(scheduling.Make(scheduling.Snapshot{Now: now, Nodes: c.nodes}, c.queue, c.policy)); got != c.want {
 				t.Errorf("placed %q, want %q", got, c.want)
