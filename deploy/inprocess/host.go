@@ -34,6 +34,7 @@ const Pool events.PoolID = "local"
 // Options are what a Host is made of.
 type Options struct {
 	Store     protocol.Store
+	Fresh     bool // the store began with this process
 	Logs      logs.Store
 	Providers map[string]provider.Provider
 	Policy    pipeline.Policy
@@ -99,7 +100,7 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 	}
 	h.Deps.Clock = &clockticked.Clock{
 		Runs: runs, Pools: h.Deps.Pools, Groups: h.Deps.Groups, Workers: h.Deps.Workers,
-		Publish: h.Publish, Direct: h.Bus.DirectAll, Forget: o.Logs.Remove,
+		Publish: h.Publish, Direct: h.Bus.DirectAll, Forget: o.Logs.Remove, Fresh: o.Fresh,
 	}
 	h.Bus.Tap(h.see)
 	h.Table = functions.All(h.Deps)

@@ -18,7 +18,9 @@ type Store struct {
 	*redis.Store
 	// Kind says what it is, for people.
 	Kind string
-	stop func()
+	// Fresh tells that it began with this process, and is gone with it.
+	Fresh bool
+	stop  func()
 }
 
 // OpenStore connects to the Redis at url; without one it starts a redis-server
@@ -47,7 +49,7 @@ func OpenStore(ctx context.Context, url, dir string) (*Store, error) {
 		if err != nil {
 			return nil, err
 		}
-		url, s.Kind, s.stop = e.URL(), "in-memory Redis", e.Close
+		url, s.Kind, s.Fresh, s.stop = e.URL(), "in-memory Redis", true, e.Close
 	}
 	store, err := redis.Open(ctx, url, redis.Options{})
 	if err != nil {

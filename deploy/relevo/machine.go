@@ -55,11 +55,9 @@ type parts struct {
 	host   *inprocess.Host
 	logs   *logs.Files
 	store  *inprocess.Store
-	feed   *feed.Memory
 	dir    string
+	temp   bool // dir goes with this process
 	closes []func()
-	// ephemeral: the store is forgotten with this process.
-	ephemeral bool
 }
 
 func (p *parts) close() {
@@ -116,12 +114,13 @@ func (m *machine) open(ctx context.Context, p *parts, cfg config.Config, keep bo
 		dir = p.dir
 	}
 	url := cmp.Or(m.redis, cfg.Redis.URL.Reveal())
-	p.ephemeral = url == "" && dir == ""
 	if p.store, err = inprocess.OpenStore(ctx, url, dir); err != nil {
 		return err
 	}
 	p.closes = append(p.closes, p.store.Close)
-	p.logs, err = logs.NewFiles(filepath.Join(p.dir, "logs"))
+	if p.logs, err = logs.NewFiles(filepath.Join(p.dir, "logs")); err == nil {
+		p.logs.NoSync = p.temp
+	}
 	return err
 }
 
@@ -130,11 +129,14 @@ func (m *machine) start(ctx context.Context, p *parts, cfg config.Config, fate b
 	policy.Lease, policy.StartDeadline, policy.InfraRetries = cfg.Pipeline.Lease, cfg.Pipeline.StartDeadline, cfg.Pipeline.InfraRetries
 	policy.Nudge = 5 * time.Second
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: max(cfg.Log.Level, slog.LevelWarn)}))
-	p.feed = feed.NewMemory(10_000, 32<<20)
+	var watched feed.Feed
+	if m.api != nil {
+		watched = feed.NewMemory(10_000, 32<<20)
+	}
 	var err error
 	p.host, err = inprocess.Start(ctx, inprocess.Options{
-		Store: p.store, Logs: p.logs, Providers: providers, Policy: policy, OfferTTL: cfg.Scheduler.OfferTTL,
-		Chaos: fate, Feed: p.feed, API: m.api, Sockets: p.sockets(), Log: log,
+		Store: p.store, Fresh: p.store.Fresh, Logs: p.logs, Providers: providers, Policy: policy, OfferTTL: cfg.Scheduler.OfferTTL,
+		Chaos: fate, Feed: watched, API: m.api, Sockets: p.sockets(), Log: log,
 		Workers: workers.Settings{
 			Installation: installation, Key: key, Heartbeat: cfg.Pipeline.Heartbeat, Grace: 10 * time.Second,
 			Report: map[string]string{
@@ -170,7 +172,7 @@ func (m *machine) folder(p *parts, keep bool) error {
 		if err != nil {
 			return fmt.Errorf("make a folder for state: %w", err)
 		}
-		p.dir = dir
+		p.dir, p.temp = dir, true
 		p.closes = append(p.closes, func() { _ = os.RemoveAll(dir) })
 	}
 	dir, err := filepath.Abs(p.dir)
@@ -182,6 +184,28 @@ func (m *machine) folder(p *parts, keep bool) error {
 }
 
 func (m *machine) providers(p *parts, cfg config.Config, installation string) (map[string]provider.Provider, error) {
+	one, err := m.newProvider(p, cfg, installation)
+	if err != nil {
+		return nil, err
+	}
+	if err := one.Secure(context.Background()); err != nil {
+		return nil, err
+	}
+	if c, ok := one.(interface{ Close() error }); ok {
+		p.closes = append(p.closes, func() { _ = c.Close() })
+	}
+	if d, ok := one.(*docker.Provider); ok && p.store.Fresh {
+		// The installation ends with this process, and its network with it.
+		p.closes = append(p.closes, func() {
+			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+			defer cancel()
+			_ = d.Dismantle(ctx)
+		})
+	}
+	return map[string]provider.Provider{m.provider: one}, nil
+}
+
+func (m *machine) newProvider(p *parts, cfg config.Config, installation string) (provider.Provider, error) {
 	bin, err := agentBinary(p.dir, m.provider == "process")
 	if err != nil {
 		return nil, err
@@ -193,38 +217,18 @@ func (m *machine) providers(p *parts, cfg config.Config, installation string) (m
 		}
 	}
 	state := filepath.Join(p.dir, "workers")
-	var one provider.Provider
 	switch m.provider {
 	case "process":
-		one, err = process.New(process.Config{
+		return process.New(process.Config{
 			Installation: installation, Agent: bin, State: state, Workspace: workspace, Env: os.Environ(),
 		})
 	case "docker":
-		one, err = docker.New(docker.Config{
+		return docker.New(docker.Config{
 			Installation: installation, Agent: bin, Host: cfg.Provider.DockerHost, Image: m.image,
 			State: state, Workspace: workspace, Sockets: p.sockets(), SocketsAt: containerSockets,
 		})
-	default:
-		err = usage(fmt.Errorf("no provider %q: there is process and docker", m.provider))
 	}
-	if err != nil {
-		return nil, err
-	}
-	if err := one.Secure(context.Background()); err != nil {
-		return nil, err
-	}
-	if c, ok := one.(interface{ Close() error }); ok {
-		p.closes = append(p.closes, func() { _ = c.Close() })
-	}
-	if d, ok := one.(*docker.Provider); ok && p.ephemeral {
-		// The installation ends with this process, and its network with it.
-		p.closes = append(p.closes, func() {
-			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-			defer cancel()
-			_ = d.Dismantle(ctx)
-		})
-	}
-	return map[string]provider.Provider{m.provider: one}, nil
+	return nil, usage(fmt.Errorf("no provider %q: there is process and docker", m.provider))
 }
 
 // agentBinary is the agent beside this program. Processes make do with a link

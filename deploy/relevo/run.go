@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -43,6 +44,9 @@ Steps run in the current folder: as processes without isolation
   relevo run ci.yaml --event push --payload push.json --events out.jsonl`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			// A run is short, and its heap so small that by default it would be
+			// collected all the time.
+			debug.SetGCPercent(400)
 			return run(cmd.Context(), f, args)
 		},
 	}

@@ -31,6 +31,10 @@ type Clock struct {
 	// Direct hands an event to every function that subscribes to it, and what
 	// they emit to the next, round the broker.
 	Direct func(ctx context.Context, e events.Envelope) error
+	// Fresh tells that the store began with this process: nothing is left over
+	// from before, so what is looked at from time to time is so first when that
+	// time has passed.
+	Fresh bool
 
 	mu         sync.Mutex
 	graceUntil time.Time
@@ -91,6 +95,9 @@ func (c *Clock) fail(err error) (time.Time, time.Time, error) {
 func (c *Clock) grace(now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.Fresh && !c.started {
+		c.outboxAt, c.sweepAt, c.retireAt = now.Add(outboxEvery), now.Add(sweepEvery), now.Add(retireEvery)
+	}
 	if c.failed || !c.started {
 		c.graceUntil = now.Add(c.Runs.Policy.Lease)
 		c.failed, c.started = false, true

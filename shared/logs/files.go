@@ -24,11 +24,16 @@ import (
 //
 // An append is acknowledged when the kernel has it: it survives the end of
 // this process, however sudden, but not that of the machine. Close writes
-// through to the disk. After a crash a log may be shorter than what was
-// acknowledged; the next Append then tells the shorter length.
+// through to the disk, unless NoSync says otherwise. After a crash a log may be
+// shorter than what was acknowledged; the next Append then tells the shorter
+// length.
 //
 // No file stays open between calls, so that any number of logs can be live.
 type Files struct {
+	// NoSync leaves it to the kernel when to write to the disk: for a folder
+	// that does not outlive this process.
+	NoSync bool
+
 	dir     string
 	changes changes
 	// locks order the appends to one log; a log's lock is chosen by its name.
@@ -93,7 +98,7 @@ func (f *Files) Append(_ context.Context, ref events.AttemptRef, offset int64, d
 		f.changes.wake(nameOf(ref))
 	}
 	if err == nil && length == limit {
-		err = file.Sync()
+		err = f.sync(file)
 	}
 	if err != nil {
 		return length, fmt.Errorf("logs: append: %w", err)
@@ -199,24 +204,31 @@ func (f *Files) Close(_ context.Context, ref events.AttemptRef, size int64) erro
 	if err != nil || closed == limit {
 		return err
 	}
-	if err := file.Sync(); err != nil {
+	if err := f.sync(file); err != nil {
 		return fmt.Errorf("logs: close: %w", err)
 	}
-	if err := replace(f.path(ref)+".size", strconv.FormatInt(closed, 10)); err != nil {
+	if err := f.replace(f.path(ref)+".size", strconv.FormatInt(closed, 10)); err != nil {
 		return fmt.Errorf("logs: close: %w", err)
 	}
 	f.changes.wake(nameOf(ref))
 	return nil
 }
 
+func (f *Files) sync(file *os.File) error {
+	if f.NoSync {
+		return nil
+	}
+	return file.Sync()
+}
+
 // replace writes a small file whole or not at all.
-func replace(path, text string) error {
+func (f *Files) replace(path, text string) error {
 	file, err := os.CreateTemp(filepath.Dir(path), ".size-*")
 	if err != nil {
 		return err
 	}
 	_, err = file.WriteString(text)
-	err = errors.Join(err, file.Sync(), file.Close())
+	err = errors.Join(err, f.sync(file), file.Close())
 	if err == nil {
 		err = os.Rename(file.Name(), path)
 	}

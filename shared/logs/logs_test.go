@@ -39,6 +39,14 @@ func TestFiles(t *testing.T) {
 	logstest.Run(t, func(t *testing.T) logs.Store { return openFiles(t, t.TempDir()) })
 }
 
+func TestFilesWithoutSync(t *testing.T) {
+	logstest.Run(t, func(t *testing.T) logs.Store {
+		f := openFiles(t, t.TempDir())
+		f.NoSync = true
+		return f
+	})
+}
+
 func openFiles(t *testing.T, dir string) *logs.Files {
 	t.Helper()
 	f, err := logs.NewFiles(dir)

@@ -24,6 +24,7 @@ const killPatience = 10 * time.Second
 // nothing else in it may wait for children.
 type Host struct {
 	starts chan func()
+	adopts bool // every descendant that loses its parent becomes our child
 
 	mu       sync.Mutex
 	children map[int]*Process
@@ -50,8 +51,10 @@ type Process struct {
 
 // NewHost makes the host; call it once.
 func NewHost() *Host {
-	adoptOrphans()
-	h := &Host{children: map[int]*Process{}, starts: make(chan func()), changed: make(chan struct{})}
+	h := &Host{
+		children: map[int]*Process{}, starts: make(chan func()), changed: make(chan struct{}),
+		adopts: adoptOrphans(),
+	}
 	// Children die with the thread that started them (see ownGroup), so all
 	// are started by one that lives as long as the program.
 	go func() {

@@ -8,16 +8,27 @@ import (
 	"syscall"
 )
 
-// From linux/prctl.h and linux/fcntl.h; package syscall lacks them.
+// From linux/prctl.h, linux/fcntl.h and linux/wait.h; package syscall lacks
+// them.
 const (
 	prSetChildSubreaper = 36
 	fSetPipeSize        = 1031
+	waitAll             = 0 // P_ALL
 )
 
 // adoptOrphans makes this process the parent of every descendant that loses
-// its own, so that none can slip away.
-func adoptOrphans() {
-	_, _, _ = syscall.RawSyscall(syscall.SYS_PRCTL, prSetChildSubreaper, 1, 0)
+// its own, so that none can slip away, and tells whether it is.
+func adoptOrphans() bool {
+	_, _, errno := syscall.RawSyscall(syscall.SYS_PRCTL, prSetChildSubreaper, 1, 0)
+	return errno == 0
+}
+
+// childless tells, without collecting any, that this process has no child,
+// dead or alive.
+func childless() bool {
+	const look = syscall.WEXITED | syscall.WNOHANG | syscall.WNOWAIT
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_WAITID, waitAll, 0, 0, look, 0, 0)
+	return errno == syscall.ECHILD
 }
 
 // ownGroup starts a process group, and ties the child's life to ours.
@@ -38,18 +49,13 @@ func WidenPipe(f *os.File, size int) {
 // descendants are the living processes that descend from this one, without
 // the branches that begin with one of those spared.
 func (h *Host) descendants(spare map[int]bool) []int {
-	children := map[int][]int{}
-	dead := map[int]bool{}
-	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
-	for _, path := range stats {
-		// Processes come and go while we look.
-		if text, err := os.ReadFile(path); err == nil {
-			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
-			parent, zombie := parseStat(text)
-			children[parent] = append(children[parent], pid)
-			dead[pid] = zombie
-		}
+	// Between two steps there is mostly none, and to look through all processes
+	// of a machine takes a while. Who loses its parent becomes our child before
+	// that parent can be collected: so without a child there is nobody.
+	if h.adopts && childless() {
+		return nil
 	}
+	children, dead := processes()
 	var found []int
 	for queue := []int{os.Getpid()}; len(queue) > 0; queue = queue[1:] {
 		for _, pid := range children[queue[0]] {
@@ -63,6 +69,31 @@ func (h *Host) descendants(spare map[int]bool) []int {
 		}
 	}
 	return found
+}
+
+// processes are all that can be seen: the children of each, and the dead ones
+// that nobody collected yet.
+func processes() (children map[int][]int, dead map[int]bool) {
+	children, dead = map[int][]int{}, map[int]bool{}
+	proc, err := os.Open("/proc")
+	if err != nil {
+		return children, dead
+	}
+	defer func() { _ = proc.Close() }()
+	names, _ := proc.Readdirnames(-1)
+	for _, name := range names {
+		pid, err := strconv.Atoi(name)
+		if err != nil {
+			continue
+		}
+		// Processes come and go while we look.
+		if text, err := os.ReadFile(filepath.Join("/proc", name, "stat")); err == nil {
+			parent, zombie := parseStat(text)
+			children[parent] = append(children[parent], pid)
+			dead[pid] = zombie
+		}
+	}
+	return children, dead
 }
 
 // parseStat reads /proc/<pid>/stat: pid (name) state parent …; the name may
