@@ -63,16 +63,13 @@ func (w *Workers) Launch(ctx context.Context, function string, cause events.Enve
 	if err != nil {
 		return nil, err
 	}
-	launch, broken := w.launch(run, j, a)
-	if broken != nil {
-		// The author's expression, say: another launch would fare no better.
-		em.Emit(events.WorkerFailed{For: ref, Placement: a.Placement, Reason: broken.Error(), Permanent: true})
-		return em.Emitted(), nil
+	launch, failure := w.launch(run, j, a)
+	var status provider.Status
+	if failure == nil {
+		status, err = p.Create(ctx, launch)
 	}
-	status, err := p.Create(ctx, launch)
-	var failure *provider.Failure
 	switch {
-	case errors.As(err, &failure):
+	case failure != nil || errors.As(err, &failure):
 		em.Emit(events.WorkerFailed{For: ref, Placement: a.Placement, Reason: failure.Reason, Permanent: failure.Permanent})
 		return em.Emitted(), nil
 	case err != nil:
@@ -122,7 +119,9 @@ func Gone(ref events.AttemptRef, at events.Placement, why string, cause events.E
 	return e
 }
 
-func (w *Workers) launch(run *pipeline.Run, j *pipeline.Job, a *pipeline.Attempt) (execution.Launch, error) {
+// launch writes down what a worker is born with. It fails where an expression
+// of the job does, for good: another launch would fare no better.
+func (w *Workers) launch(run *pipeline.Run, j *pipeline.Job, a *pipeline.Attempt) (execution.Launch, *provider.Failure) {
 	spec := run.JobSpec(j.Key)
 	ref := run.AttemptRef(j, a)
 	s := w.Settings
@@ -138,14 +137,14 @@ func (w *Workers) launch(run *pipeline.Run, j *pipeline.Job, a *pipeline.Attempt
 	for name, v := range contexts {
 		raw, err := json.Marshal(v)
 		if err != nil {
-			return l, fmt.Errorf("workers: encode context %s: %w", name, err)
+			return l, &provider.Failure{Reason: fmt.Sprintf("context %s: %v", name, err), Permanent: true}
 		}
 		l.Contexts[name] = raw
 	}
 	if spec.Container != nil {
 		image, err := spec.Container.Image.Eval(&expression.Env{Contexts: contexts, Status: expression.Success})
 		if err != nil {
-			return l, fmt.Errorf("container: %w", err)
+			return l, &provider.Failure{Reason: fmt.Sprintf("container: %v", err), Permanent: true}
 		}
 		l.Image = image
 		if spec.Container.WorkingDir != "" {
