@@ -68,10 +68,13 @@ func (w *Workers) Launch(ctx context.Context, function string, cause events.Enve
 	if failure == nil {
 		status, err = p.Create(ctx, launch)
 	}
+	if errors.As(err, &failure) {
+		err = nil // it is told as an event
+	}
 	switch {
-	case failure != nil || errors.As(err, &failure):
+	case failure != nil:
 		em.Emit(events.WorkerFailed{For: ref, Placement: a.Placement, Reason: failure.Reason, Permanent: failure.Permanent})
-		return em.Emitted(), nil
+		return em.Emitted(), err
 	case err != nil:
 		return nil, fmt.Errorf("workers: create %s: %w", a.Placement.Worker, err)
 	}
