@@ -54,6 +54,9 @@ func (h *host) count(n int) {
 	h.peak = max(h.peak, h.live)
 }
 
+// step is how long a worker's step takes.
+const step = 20 * time.Second
+
 // work is a worker's agent: it sends each report until it is answered.
 func (h *host) work(t *testing.T, l execution.Launch) {
 	for _, r := range []execution.Report{
@@ -66,10 +69,13 @@ func (h *host) work(t *testing.T, l execution.Launch) {
 			if reply.Gone != "" {
 				return
 			}
-			<-time.After(time.Second)
 			if err == nil {
 				break
 			}
+			<-time.After(time.Second)
+		}
+		if r.Kind == execution.Hello {
+			<-time.After(step)
 		}
 	}
 }

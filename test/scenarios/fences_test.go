@@ -151,9 +151,16 @@ func TestF1CleanUpOfALostHistorySparesTheWorkerOfTheSameName(t *testing.T) {
 	if loser.hello("").Gone == "" || loser.end(events.Succeeded, "").Gone == "" {
 		t.Error("the loser was let in again")
 	}
+	r.deliver(r.ended(loser.l.AttemptRef, events.Failed))
+	failed, err := events.New("late", "/relevo/test", "", r.now, events.WorkerFailed{For: loser.l.AttemptRef, Reason: "late"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.deliver(failed)
 	if err := r.provider.Terminate(t.Context(), loser.l.Worker, loser.l.Fence); err != nil {
 		t.Error(err)
 	}
+	r.drain()
 	if after := r.document(runID); after != before {
 		t.Errorf("it changed the run:\n%s\n%s", before, after)
 	}
@@ -185,6 +192,7 @@ func TestF7LateResultsNeverFlipAVerdict(t *testing.T) {
 			last := r.agent("a", 2)
 			last.hello("")
 			late := []*agent{older}
+			r.tooLate(late, c.late) // while the last attempt is under way
 			if c.final == events.Cancelled {
 				r.cancel()
 				late = append(late, last) // its own word comes too late as well
@@ -198,17 +206,27 @@ func TestF7LateResultsNeverFlipAVerdict(t *testing.T) {
 			if got := r.run(runID).State; got != c.want {
 				t.Fatalf("the run is %s, want %s", got, c.want)
 			}
+			r.tooLate(late, c.late)
 			before, launched := r.document(runID), len(r.agents)
-			for _, a := range late {
-				a.end(c.late, "late")
-				r.deliver(r.ended(a.l.AttemptRef, c.late))
-				r.drain()
-			}
 			r.pass(time.Minute)
 			if after := r.document(runID); after != before || len(r.agents) != launched {
 				t.Errorf("%d more workers; the run was\n%s\nand is\n%s", len(r.agents)-launched, before, after)
 			}
 		})
+	}
+}
+
+// tooLate hands in results that must not count any more, by report and by event.
+func (r *rig) tooLate(late []*agent, v events.Verdict) {
+	r.Helper()
+	before := r.document(runID)
+	for _, a := range late {
+		a.end(v, "late")
+		r.deliver(r.ended(a.l.AttemptRef, v))
+		r.drain()
+	}
+	if after := r.document(runID); after != before {
+		r.Errorf("the run was\n%s\nand is\n%s", before, after)
 	}
 }
 

@@ -38,13 +38,15 @@ func TestF2RequeueIsOneDurableTransition(t *testing.T) {
 					panic(crash{})
 				}
 			})
-			for !crashed {
-				r.now = r.now.Add(time.Second)
-				r.survive(func() { r.tick() })
+			for range int(2 * r.policy.Lease / time.Second) {
+				if !crashed {
+					r.now = r.now.Add(time.Second)
+					r.survive(func() { r.tick() })
+				}
 			}
 			j := r.job("a")
-			if over := j.Current().State == pipeline.AttemptTerminated; j.State != c.left || over != (c.left == pipeline.Pending) {
-				t.Fatalf("the job is %s, its attempt %s: half a transition", j.State, j.Current().State)
+			if over := j.Current().State == pipeline.AttemptTerminated; j.State != c.left || !crashed || over != (c.left == pipeline.Pending) {
+				t.Fatalf("crashed: %t; the job is %s, its attempt %s", crashed, j.State, j.Current().State)
 			}
 			if j.State == pipeline.Pending && !r.due(j, j.NotBefore) {
 				t.Error("the next attempt is due at no time")
@@ -150,8 +152,8 @@ func TestF5VanishedWorkersEndInBoundedTime(t *testing.T) {
 		r.node("n", slots(4))
 		r.submit(runID, job("a"))
 		p := r.policy
-		attempts := time.Duration(1 + p.InfraRetries)
-		bound := attempts * (max(p.StartDeadline, p.Lease) + p.InfraBackoff<<p.InfraRetries + 2*time.Second)
+		attempts := 1 + p.InfraRetries
+		bound := time.Duration(attempts) * (max(p.StartDeadline, p.Lease) + p.InfraBackoff<<p.InfraRetries + 2*time.Second)
 		vanished := 0
 		r.until(bound, "the run's end", func() bool {
 			for ; vanished < len(r.agents); vanished++ {
@@ -166,7 +168,7 @@ func TestF5VanishedWorkersEndInBoundedTime(t *testing.T) {
 			return r.run(runID).State.Final()
 		})
 		run := r.run(runID)
-		if run.State != pipeline.RunFailed || run.Verdict != events.Infra || run.Reason == "" || len(run.Job("a").Attempts) != int(attempts) {
+		if run.State != pipeline.RunFailed || run.Verdict != events.Infra || run.Reason == "" || len(run.Job("a").Attempts) != attempts {
 			t.Errorf("heard %t: the run is %s (%s: %s) after %d attempts", heard, run.State, run.Verdict, run.Reason, len(run.Job("a").Attempts))
 		}
 		r.until(time.Minute, "all capacity back", func() bool { return len(r.pool().Held) == 0 })
