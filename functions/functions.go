@@ -5,7 +5,6 @@ package functions
 //go:generate go run ./generate
 
 import (
-	"github.com/relevo-ci/relevo/functions/api"
 	assignmentcreated "github.com/relevo-ci/relevo/functions/assignment-created"
 	assignmentrefused "github.com/relevo-ci/relevo/functions/assignment-refused"
 	cancelrequested "github.com/relevo-ci/relevo/functions/cancel-requested"
@@ -47,8 +46,11 @@ type Deps struct {
 	Reports *worker.Reports
 	// Feed may be nil: then nobody watches.
 	Feed eventrecorded.Feed
-	// API may be nil: then nobody asks.
-	API *api.API
+	// Front are the front doors that the process serves besides, made by whoever
+	// puts it together: functions/api. They link more than a handler needs (the
+	// compiler of pipelines, an OpenAPI document), and every function would start
+	// the slower for it.
+	Front []fn.Function
 }
 
 // All is the table. Its order is that of a job's way.
@@ -81,8 +83,5 @@ func All(d Deps) []fn.Function {
 	if d.Feed != nil {
 		all = append(all, eventrecorded.New(d.Feed))
 	}
-	if d.API != nil {
-		all = append(all, api.New(d.API))
-	}
-	return all
+	return append(all, d.Front...)
 }

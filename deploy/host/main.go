@@ -28,7 +28,7 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	service, err := hosted.Open(ctx, c)
+	service, err := hosted.Open(ctx, c, hosted.Options{})
 	if err != nil {
 		return err
 	}

@@ -44,9 +44,21 @@ type Service struct {
 	log       *slog.Logger
 }
 
-// Open connects to Redis and makes the service. Functions that launch workers
-// are served only where there are providers.
-func Open(ctx context.Context, c config.Config, providers ...provider.Provider) (*Service, error) {
+// Options are what a binary has beyond the lean functions.
+type Options struct {
+	// Providers launch workers; the functions that need one are served only where
+	// there is one.
+	Providers []provider.Provider
+	// Front makes front doors of what the other functions are made of, as the
+	// root package does with functions/api. The lean host has none: what they link
+	// would slow its start.
+	Front func(functions.Deps) []fn.Function
+	// Routes of the front doors, by name; see knative.Options.
+	Routes map[string][]string
+}
+
+// Open connects to Redis and makes the service.
+func Open(ctx context.Context, c config.Config, o Options) (*Service, error) {
 	if c.Redis.URL == "" {
 		return nil, errors.New("hosted: RELEVO_REDIS_URL is not set")
 	}
@@ -65,19 +77,22 @@ func Open(ctx context.Context, c config.Config, providers ...provider.Provider) 
 	if s.store, err = redis.Open(ctx, c.Redis.URL.Reveal(), redis.Options{}); err != nil {
 		return nil, err
 	}
-	if err := s.serve(ctx, providers); err != nil {
+	if err := s.serve(ctx, o); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
 // serve makes the table and picks from it.
-func (s *Service) serve(ctx context.Context, providers []provider.Provider) error {
+func (s *Service) serve(ctx context.Context, o Options) error {
 	committer := &state.Committer{Store: s.store}
 	s.published = committer.Published
-	deps, err := s.deps(ctx, committer, providers)
+	deps, err := s.deps(ctx, committer, o.Providers)
 	if err != nil {
 		return err
+	}
+	if o.Front != nil {
+		deps.Front = o.Front(deps)
 	}
 	direct := &knative.Direct{Address: s.address, Sender: s.sender, Published: s.published}
 	deps.Clock.Direct = direct.Deliver
@@ -85,13 +100,13 @@ func (s *Service) serve(ctx context.Context, providers []provider.Provider) erro
 		deps.Clock.Direct = func(ctx context.Context, e events.Envelope) error { return s.publish(ctx, []events.Envelope{e}) }
 	}
 	direct.Functions = functions.All(deps)
-	if s.Functions, err = s.pick(direct.Functions, len(providers) > 0); err != nil {
+	if s.Functions, err = s.pick(direct.Functions, len(o.Providers) > 0); err != nil {
 		return err
 	}
 	s.Host = knative.Handler(s.Functions, knative.Options{
 		Limit: s.config.Host.EventBytes, Sink: s.config.Host.Sink, Sender: s.sender,
 		Ready: s.Ready, Published: s.published, Log: s.log,
-		Routes: map[string][]string{"api": {"/"}},
+		Routes: o.Routes,
 	})
 	return nil
 }
@@ -137,6 +152,7 @@ func (s *Service) deps(ctx context.Context, committer *state.Committer, provider
 	if err != nil {
 		return functions.Deps{}, err
 	}
+	launcher.CloseLog = func(ctx context.Context, ref events.AttemptRef) error { return kept.Close(ctx, ref, logs.Present) }
 	return functions.Deps{
 		Runs: runs, Pools: pools, Groups: groups, Workers: launcher,
 		Routes:  scheduling.Pools{Default: events.PoolID(c.Scheduler.Pool)},

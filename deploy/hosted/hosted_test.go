@@ -73,7 +73,7 @@ func TestPicksWhatItCanServe(t *testing.T) {
 		{set: nil, refused: "hosted: RELEVO_REDIS_URL is not set"},
 		{set: []string{url, "K_CA_CERTS=nothing"}, refused: "knative: K_CA_CERTS holds no certificate"},
 	} {
-		s, err := hosted.Open(t.Context(), settings(t, c.set...), c.providers...)
+		s, err := hosted.Open(t.Context(), settings(t, c.set...), hosted.Options{Providers: c.providers})
 		if c.refused != "" {
 			if err == nil || !strings.HasPrefix(err.Error(), c.refused) {
 				t.Errorf("%q: %v", c.set, err)
@@ -97,7 +97,7 @@ func TestPicksWhatItCanServe(t *testing.T) {
 // lets Redis go away.
 func TestHandlesAnEvent(t *testing.T) {
 	store := redis(t)
-	s, err := hosted.Open(t.Context(), settings(t, "RELEVO_REDIS_URL="+store.URL(), "K_SERVICE=capacity-updated"))
+	s, err := hosted.Open(t.Context(), settings(t, "RELEVO_REDIS_URL="+store.URL(), "K_SERVICE=capacity-updated"), hosted.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

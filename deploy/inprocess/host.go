@@ -96,7 +96,7 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 	if a := o.API; a != nil {
 		a.Runs, a.Pools, a.Groups, a.Routes = runs, h.Deps.Pools, h.Deps.Groups, h.Deps.Routes
 		a.Logs, a.Feed, a.Publish, a.Log = o.Logs, o.Feed, h.Publish, o.Log
-		h.Deps.API = a
+		h.Deps.Front = []fn.Function{api.New(a)}
 	}
 	h.Deps.Clock = &clockticked.Clock{
 		Runs: runs, Pools: h.Deps.Pools, Groups: h.Deps.Groups, Workers: h.Deps.Workers,

@@ -69,13 +69,14 @@ func newWorld(t *testing.T, set ...func(*world)) *world {
 		Publish: w.publish, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}
 	w.deps = functions.Deps{
-		Runs: w.runs, Pools: pools, Groups: groups, Routes: routes, Feed: w.feed, API: w.api,
+		Runs: w.runs, Pools: pools, Groups: groups, Routes: routes, Feed: w.feed,
 		Workers: &workers.Workers{Runs: w.runs, Providers: map[string]provider.Provider{"fake": provided}},
 		Reports: &worker.Reports{Runs: w.runs, Logs: w.logs, Publish: w.publish},
 	}
 	for _, s := range set {
 		s(w)
 	}
+	w.deps.Front = []fn.Function{api.New(w.api)}
 	w.table = functions.All(w.deps)
 	i := slices.IndexFunc(w.table, func(f fn.Function) bool { return f.Name == "api" })
 	w.http = w.table[i].HTTP

@@ -38,7 +38,8 @@ func main() {
 // table is all functions, made of nothing: they are described, not run.
 func table() []fn.Function {
 	return functions.All(functions.Deps{
-		Workers: &workers.Workers{}, Reports: &worker.Reports{}, Feed: feed.NewMemory(1, 1), API: &api.API{},
+		Workers: &workers.Workers{}, Reports: &worker.Reports{}, Feed: feed.NewMemory(1, 1),
+		Front: []fn.Function{api.New(&api.API{})},
 	})
 }
 
