@@ -100,7 +100,7 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 	}
 	h.Deps.Clock = &clockticked.Clock{
 		Runs: runs, Pools: h.Deps.Pools, Groups: h.Deps.Groups, Workers: h.Deps.Workers,
-		Publish: h.Publish, Direct: h.Bus.DirectAll, Forget: o.Logs.Remove, Fresh: o.Fresh,
+		Publish: h.Publish, Direct: h.Bus.DirectAll, Forget: o.Logs.Remove, StartGrace: true, Fresh: o.Fresh,
 	}
 	h.Bus.Tap(h.see)
 	h.Table = functions.All(h.Deps)
@@ -175,7 +175,8 @@ func (h *Host) Handle(ctx context.Context, function string, e events.Envelope) e
 	return h.Publish(ctx, out)
 }
 
-// Submit accepts a run: it is in the ledger when this returns.
+// Submit accepts a run. With fn.Exhausted the bus is full: the run stands in
+// the ledger all the same, and the clock publishes it when there is room.
 func (h *Host) Submit(ctx context.Context, req events.RunRequested) error {
 	res, err := h.Deps.Runs.Create(ctx, "api", req)
 	if err != nil {

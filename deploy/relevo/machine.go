@@ -127,7 +127,7 @@ func (m *machine) open(ctx context.Context, p *parts, cfg config.Config, keep bo
 func (m *machine) start(ctx context.Context, p *parts, cfg config.Config, fate bus.Chaos, key []byte, installation string, providers map[string]provider.Provider) error {
 	policy := pipeline.DefaultPolicy()
 	policy.Lease, policy.StartDeadline, policy.InfraRetries = cfg.Pipeline.Lease, cfg.Pipeline.StartDeadline, cfg.Pipeline.InfraRetries
-	policy.Nudge = 5 * time.Second
+	policy.Nudge, policy.QueueLimit = 5*time.Second, cfg.Scheduler.OfferTTL+time.Minute
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: max(cfg.Log.Level, slog.LevelWarn)}))
 	var watched feed.Feed
 	if m.api != nil {

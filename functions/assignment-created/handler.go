@@ -26,11 +26,17 @@ func New(runs *state.Runs, w *workers.Workers) fn.Function {
 			var attempt *pipeline.Attempt
 			var answer pipeline.Acceptance
 			var why string
-			res, err := runs.Change(ctx, name, e.Envelope, e.Data.For.Run, func(r *pipeline.Run, em *events.Emitter, epoch uint32) error {
+			accept := func(r *pipeline.Run, em *events.Emitter, epoch uint32) error {
 				run = r
 				answer, attempt, why = r.Accept(em, epoch, e.Data)
 				return nil
-			})
+			}
+			res, err := runs.Change(ctx, name, e.Envelope, e.Data.For.Run, accept)
+			if err == nil && res.Duplicate {
+				// Somebody else's commit counts: what was decided here, its fence
+				// included, does not. Look at what stands.
+				_, err = runs.Change(ctx, name, e.Envelope, e.Data.For.Run, accept)
+			}
 			if err != nil {
 				return nil, err
 			}

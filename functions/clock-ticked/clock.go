@@ -26,6 +26,11 @@ type Clock struct {
 	Workers *workers.Workers
 	// Publish sends what was decided to the broker.
 	Publish func(ctx context.Context, es []events.Envelope) error
+	// StartGrace gives the workers the time of a lease to be heard after this
+	// process started: where it is the only control plane, they could not report
+	// while it was away. A clock that starts cold for each tick must not have it,
+	// or no lease would ever be over.
+	StartGrace bool
 	// Forget drops the logs of a run that was retired; nil: they stay.
 	Forget func(ctx context.Context, run events.RunID) error
 	// Direct hands an event to every function that subscribes to it, and what
@@ -98,10 +103,10 @@ func (c *Clock) grace(now time.Time) bool {
 	if c.Fresh && !c.started {
 		c.outboxAt, c.sweepAt, c.retireAt = now.Add(outboxEvery), now.Add(sweepEvery), now.Add(retireEvery)
 	}
-	if c.failed || !c.started {
+	if c.failed || (c.StartGrace && !c.started) {
 		c.graceUntil = now.Add(c.Runs.Policy.Lease)
-		c.failed, c.started = false, true
 	}
+	c.failed, c.started = false, true
 	return now.Before(c.graceUntil)
 }
 

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -26,7 +27,8 @@ const name = "worker"
 type Reports struct {
 	Runs *state.Runs
 	Logs logs.Store
-	// Publish sends events on; what it can't deliver the outbox keeps.
+	// Publish sends events on. What is committed the outbox keeps when it can't;
+	// what is only told (steps, log.appended) is then lost to those who watch.
 	Publish func(ctx context.Context, es []events.Envelope) error
 
 	mu       sync.Mutex
@@ -62,14 +64,16 @@ func (s *Reports) Report(ctx context.Context, r execution.Report) (execution.Rep
 			return execution.Reply{Gone: "another worker was first under this fence"}, nil
 		}
 	}
+	// The lease first: a full log store or a broker that is away is not the
+	// worker's end.
+	if err := s.beat(ctx, r.AttemptRef, nonce, moment.Now); err != nil {
+		return execution.Reply{}, err
+	}
 	acknowledged, err := s.keep(ctx, r, lastOf(run, r.Job), moment.Now)
 	if err != nil {
 		return execution.Reply{}, err
 	}
 	reply := execution.Reply{Acknowledged: acknowledged}
-	if err := s.beat(ctx, r.AttemptRef, nonce, moment.Now); err != nil {
-		return execution.Reply{}, err
-	}
 	if err := s.steps(ctx, run, r); err != nil {
 		return execution.Reply{}, err
 	}
@@ -140,7 +144,8 @@ func (s *Reports) hello(ctx context.Context, r execution.Report, nonce string, n
 	s.mu.Lock()
 	t.beat = now
 	s.mu.Unlock()
-	return true, s.Publish(ctx, res.Emitted)
+	s.publish(ctx, res.Emitted)
+	return true, nil
 }
 
 // beat extends the lease, at most three times in a lease's time.
@@ -203,7 +208,19 @@ func (s *Reports) end(ctx context.Context, r execution.Report, now time.Time) er
 		return err
 	}
 	s.forget(r.AttemptRef)
-	return s.Publish(ctx, append([]events.Envelope{ended}, emitted...))
+	s.publish(ctx, append([]events.Envelope{ended}, emitted...))
+	return nil
+}
+
+// publish sends events on. That it failed is no business of the agent's: what
+// counts is committed, and the clock sends it again.
+func (s *Reports) publish(ctx context.Context, es []events.Envelope) {
+	if len(es) == 0 {
+		return
+	}
+	if err := s.Publish(ctx, es); err != nil {
+		slog.WarnContext(ctx, "worker: events not published", "first", es[0].ID, "count", len(es), "error", err)
+	}
 }
 
 func (s *Reports) forget(ref events.AttemptRef) {

@@ -41,7 +41,7 @@ func (s *Runs) load(ctx context.Context, id events.RunID) (loaded, error) {
 	}
 	l := loaded{doc: docs[0], moment: moment}
 	if l.doc.Version == 0 {
-		return l, fmt.Errorf("%w: %s", ErrNoRun, id)
+		return l, fn.Faultf(fn.NotFound, "%w: %s", ErrNoRun, id)
 	}
 	l.run, err = pipeline.Load(docs[0].Body, docs[1].Body, s.Policy)
 	return l, err
@@ -111,8 +111,8 @@ func (s *Runs) Change(ctx context.Context, function string, cause events.Envelop
 }
 
 // change also moves due entries when extra says so, even when nothing else
-// changed.
-func (s *Runs) change(ctx context.Context, function string, cause events.Envelope, id events.RunID, extra func(r *pipeline.Run, now time.Time) []protocol.Due, decide Decision) (Result, error) {
+// changed; touch gives the document a version all the same.
+func (s *Runs) change(ctx context.Context, function string, cause events.Envelope, id events.RunID, extra func(r *pipeline.Run, now time.Time) (due []protocol.Due, touch bool), decide Decision) (Result, error) {
 	p := protocol.PartitionOf(id)
 	defer s.lock(p)()
 	return s.retry(ctx, func() (Result, error) {
@@ -131,22 +131,26 @@ func (s *Runs) change(ctx context.Context, function string, cause events.Envelop
 			return Result{}, fn.Faultf(fn.Invalid, "%w", err)
 		}
 		c := protocol.Commit{Partition: p, Epoch: l.moment.Epoch, Emitted: em.Emitted(), Absorbed: l.run.Absorbed()}
+		touch := false
 		if extra != nil {
-			c.Due = extra(l.run, l.moment.Now)
+			c.Due, touch = extra(l.run, l.moment.Now)
 		}
 		if len(c.Emitted)+len(c.Absorbed) == 0 {
 			if len(c.Due) == 0 {
 				return Result{}, nil
 			}
-			// A due entry alone: the version must still hold, but stays.
-			c.Checks = []protocol.Doc{l.doc}
+			if touch {
+				c.Puts = []protocol.Doc{{ID: l.doc.ID, Version: l.doc.Version + 1, Body: l.doc.Body}}
+			} else {
+				c.Checks = []protocol.Doc{l.doc}
+			}
 			return s.commit(ctx, c)
 		}
 		body, err := json.Marshal(l.run)
 		if err != nil {
 			return Result{}, fmt.Errorf("state: encode run: %w", err)
 		}
-		c.Inbox = inboxKey(function, cause)
+		c.Inbox = inboxKey(function, em.Cause)
 		c.Puts = []protocol.Doc{{ID: l.doc.ID, Version: l.doc.Version + 1, Body: body}}
 		c.Due = dues(l.run.Dues(l.moment.Now))
 		return s.commit(ctx, c)
@@ -154,14 +158,15 @@ func (s *Runs) change(ctx context.Context, function string, cause events.Envelop
 }
 
 // Beat extends the lease of an attempt. It tells false where the attempt is
-// not the one that runs with that nonce.
+// not the one that runs with that nonce. The document keeps its body and gets a
+// version: a clock that found the lease over just before finds out.
 func (s *Runs) Beat(ctx context.Context, ref events.AttemptRef, nonce string) (bool, error) {
 	var ok bool
-	_, err := s.change(ctx, "worker", events.Envelope{ID: "beat"}, ref.Run, func(r *pipeline.Run, now time.Time) []protocol.Due {
+	_, err := s.change(ctx, "worker", events.Envelope{ID: "beat"}, ref.Run, func(r *pipeline.Run, now time.Time) ([]protocol.Due, bool) {
 		if !ok {
-			return nil
+			return nil, false
 		}
-		return []protocol.Due{{Name: ref.JobRef.Subject(), At: r.BeatDue(ref.Job, now)}}
+		return []protocol.Due{{Name: ref.JobRef.Subject(), At: r.BeatDue(ref.Job, now)}}, true
 	}, func(r *pipeline.Run, _ *events.Emitter, _ uint32) error {
 		ok = r.Runs(ref, nonce)
 		return nil
@@ -176,19 +181,39 @@ func (s *Runs) Fire(ctx context.Context, subject string, grace bool) (Result, []
 	if !ok {
 		return Result{}, nil, fn.Faultf(fn.Invalid, "state: %q is no run or job", subject)
 	}
-	l, err := s.load(ctx, id)
-	if err != nil {
-		return Result{}, nil, err
-	}
-	timer := l.run.Timer(subject, "due", l.moment.Now)
 	var resend []events.Envelope
-	res, err := s.change(ctx, "clock-ticked", timer, id,
-		func(r *pipeline.Run, now time.Time) []protocol.Due { return dues(r.Dues(now)) },
-		func(r *pipeline.Run, em *events.Emitter, _ uint32) error {
+	var due bool
+	res, err := s.change(ctx, "clock-ticked", events.Envelope{}, id,
+		func(r *pipeline.Run, now time.Time) ([]protocol.Due, bool) {
+			if !due {
+				return nil, false
+			}
+			return dues(r.Dues(now)), false
+		},
+		func(r *pipeline.Run, em *events.Emitter, _ uint32) (err error) {
+			// Read after the run: a beat or a hello since the tick moved the entry,
+			// and one from here on moves the version that the commit checks.
+			resend = nil
+			if due, err = s.overdue(ctx, protocol.PartitionOf(id), subject); err != nil || !due {
+				return err
+			}
+			em.Cause = r.Timer(subject, "due", em.Now)
 			resend = r.Fire(em, subject, grace)
 			return nil
 		})
 	return res, resend, err
+}
+
+// mostOverdue bounds how many due entries of one partition are looked through.
+const mostOverdue = 1024
+
+// overdue tells whether an entry is due still.
+func (s *Runs) overdue(ctx context.Context, p protocol.Partition, name string) (bool, error) {
+	list, _, err := s.Store.Overdue(ctx, []protocol.Partition{p}, mostOverdue)
+	if err != nil {
+		return false, fmt.Errorf("state: look at what is due: %w", err)
+	}
+	return slices.ContainsFunc(list, func(d protocol.DueIn) bool { return d.Name == name }), nil
 }
 
 func dues(m map[string]time.Time) []protocol.Due {

@@ -102,7 +102,7 @@ func (r *rig) assemble(publish func(context.Context, []events.Envelope) error) p
 		Reports: &worker.Reports{Runs: runs, Logs: r.logs, Publish: publish},
 	}
 	d.Clock = &clockticked.Clock{
-		Runs: runs, Pools: pools, Groups: groups, Workers: d.Workers, Publish: publish,
+		Runs: runs, Pools: pools, Groups: groups, Workers: d.Workers, Publish: publish, StartGrace: true,
 		Direct: func(ctx context.Context, e events.Envelope) error { return r.direct(ctx, e, 0) },
 	}
 	return process{commit: commit, deps: d, table: functions.All(d)}

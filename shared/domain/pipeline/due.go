@@ -126,6 +126,12 @@ func (r *Run) Fire(em *events.Emitter, subject string, grace bool) (resend []eve
 			}
 			return nil
 		}
+		if l := r.policy.QueueLimit; l > 0 && now.Sub(j.AskedAt) >= l {
+			// Its offer expired by now, and nobody told.
+			r.fail(em, j, events.Rejected, "waited for its turn longer than "+l.String())
+			r.settle(em, j)
+			return nil
+		}
 		return []events.Envelope{r.askedAgain(j)}
 	case Scheduled:
 		return r.fireScheduled(em, j, grace)

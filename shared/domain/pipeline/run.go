@@ -89,6 +89,7 @@ type Policy struct {
 	InfraRetries  int           // attempts that may be lost before the job is
 	InfraBackoff  time.Duration // before an attempt after a lost one, doubled each time
 	Nudge         time.Duration // before what a state waits for is asked again
+	QueueLimit    time.Duration // after which a job that still waits for a node is rejected
 }
 
 // DefaultPolicy is what holds without settings.
@@ -96,6 +97,7 @@ func DefaultPolicy() Policy {
 	return Policy{
 		Lease: 30 * time.Second, StartDeadline: 5 * time.Minute,
 		InfraRetries: 2, InfraBackoff: time.Second, Nudge: 15 * time.Second,
+		QueueLimit: 24*time.Hour + time.Minute, // the pool, which knows why, comes first
 	}
 }
 
