@@ -16,6 +16,7 @@ func TestDiamondInContainers(t *testing.T) {
 	t.Parallel()
 	tr := diamond(t, inDocker...)
 	oneChain(t, tr)
+	ordered(t, tr)
 	for _, w := range all[events.WorkerCreated](t, tr) {
 		if w.Provider != "docker" {
 			t.Errorf("worker %s is of %s", w.Worker, w.Provider)

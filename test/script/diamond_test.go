@@ -78,7 +78,13 @@ func oneChain(t *testing.T, tr trace) {
 
 func TestDiamondOrdersIdsAndSequences(t *testing.T) {
 	t.Parallel()
-	tr := diamond(t)
+	ordered(t, diamond(t))
+}
+
+// ordered wants ids to be unique, and the events of each aggregate to stand in
+// their order.
+func ordered(t *testing.T, tr trace) {
+	t.Helper()
 	ids := map[string]bool{}
 	sequences := map[string]uint64{}
 	for _, e := range tr {
@@ -102,6 +108,8 @@ func TestDiamondOrdersIdsAndSequences(t *testing.T) {
 func TestDiamondWithABrokerThatLosesEverything(t *testing.T) {
 	t.Parallel()
 	tr := diamond(t, "--chaos", "lose=100")
+	ordered(t, tr)
+	oneChain(t, tr)
 	if n := len(tr.of(events.TypeJobCompleted)); n != 4 {
 		t.Errorf("%d jobs completed, want 4", n)
 	}

@@ -25,6 +25,7 @@ func killed(t *testing.T, kill func(s *stage), flags ...string) {
 
 	tr := s.trace("out.jsonl")
 	oneChain(t, tr)
+	ordered(t, tr)
 	retried := all[events.JobRetried](t, tr)
 	if len(retried) != 1 {
 		t.Fatalf("retries: %+v, want one", retried)
