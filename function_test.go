@@ -226,7 +226,7 @@ func TestAllThatIsEmittedGoesToTheSink(t *testing.T) {
 // broker that way, and several do not.
 func TestOneThatIsEmittedIsTheReply(t *testing.T) {
 	store := embedded(t)
-	url := started(t, map[string]string{"RELEVO_REDIS_URL": store.URL(), "K_SERVICE": "relevo", "RELEVO_WORKER_KEY": "key"})
+	url := started(t, map[string]string{"RELEVO_REDIS_URL": store.URL(), "K_SERVICE": "relevo", "RELEVO_WORKER_KEY": "key", "RELEVO_API_TOKEN": "token"})
 	e, err := events.New("1", "/relevo/test", "", time.Now(), events.JobRequested{
 		JobRef: events.JobRef{Run: "R", Job: "a"}, Attempt: 1,
 	})
@@ -244,18 +244,26 @@ func TestOneThatIsEmittedIsTheReply(t *testing.T) {
 	}
 }
 
-// TestServesHTTPFunctions asks as an agent does, and posts an event beside it.
+// TestServesHTTPFunctions asks as an agent and as a client of the api do.
 func TestServesHTTPFunctions(t *testing.T) {
 	store := embedded(t)
-	for name, settings := range map[string]map[string]string{
-		"alone":        {"K_SERVICE": "worker"},
-		"among others": {"K_SERVICE": "relevo"},
+	for _, c := range []struct {
+		service, method, path, token, body string
+		status                             int
+	}{
+		{"worker", http.MethodPost, "/worker/report", "", "{", http.StatusBadRequest},
+		{"worker", http.MethodPost, "/worker/report", "x", "{}", http.StatusUnauthorized},
+		{"api", http.MethodGet, "/v1/nodes", "token", "", http.StatusOK},
+		{"api", http.MethodGet, "/v1/nodes", "", "", http.StatusUnauthorized},
+		{"api", http.MethodGet, "/openapi.json", "token", "", http.StatusOK},
 	} {
-		settings["RELEVO_REDIS_URL"], settings["RELEVO_WORKER_KEY"] = store.URL(), "key"
-		url := started(t, settings)
-		for body, status := range map[string]int{"{": http.StatusBadRequest, "{}": http.StatusUnauthorized} {
-			if answer, said := ask(t, http.MethodPost, url+"/worker/report", body, nil); answer.StatusCode != status {
-				t.Errorf("%s: %q: %s %s, want %d", name, body, answer.Status, said, status)
+		for _, service := range []string{c.service, "relevo"} { // alone, and among all others
+			url := started(t, map[string]string{
+				"RELEVO_REDIS_URL": store.URL(), "RELEVO_WORKER_KEY": "key", "RELEVO_API_TOKEN": "token", "K_SERVICE": service,
+			})
+			answer, said := ask(t, c.method, url+c.path, c.body, http.Header{"Authorization": {"Bearer " + c.token}})
+			if answer.StatusCode != c.status {
+				t.Errorf("%s: %s %s as %q: %s %s, want %d", service, c.method, c.path, c.token, answer.Status, said, c.status)
 			}
 		}
 	}
@@ -318,8 +326,11 @@ func TestLife(t *testing.T) {
 }
 
 func TestStartTellsWhatIsMissing(t *testing.T) {
+	url := embedded(t).URL()
 	for want, settings := range map[string]map[string]string{
 		"hosted: RELEVO_REDIS_URL is not set":              {},
+		"hosted: worker: RELEVO_WORKER_KEY is not set":     {"RELEVO_REDIS_URL": url, "K_SERVICE": "worker"},
+		"hosted: api: RELEVO_API_TOKEN is not set":         {"RELEVO_REDIS_URL": url, "K_SERVICE": "api"},
 		`config: RELEVO_BUS_TRIES: "x" is no whole number`: {"RELEVO_BUS_TRIES": "x"},
 	} {
 		if err := New().Start(t.Context(), settings); err == nil || err.Error() != want {

@@ -119,7 +119,8 @@ type Provider struct {
 type API struct {
 	// Address to listen on, host:port.
 	Listen string `env:"RELEVO_API_LISTEN" default:"127.0.0.1:8470"`
-	// Token that clients of the API send.
+	// Token that clients of the API send. On Knative the api does not start
+	// without.
 	Token Secret `env:"RELEVO_API_TOKEN"`
 }
 
@@ -129,7 +130,8 @@ type Worker struct {
 	// it has one.
 	URL string `env:"RELEVO_WORKER_URL"`
 	// Key that signs what workers identify themselves with; the same for every
-	// process of an installation.
+	// process of an installation. On Knative the functions that sign or check
+	// with it do not start without.
 	Key Secret `env:"RELEVO_WORKER_KEY"`
 }
 

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/relevo-ci/relevo/config"
 	"github.com/relevo-ci/relevo/events"
@@ -103,6 +104,9 @@ func (s *Service) serve(ctx context.Context, o Options) error {
 	if s.Functions, err = s.pick(direct.Functions, len(o.Providers) > 0); err != nil {
 		return err
 	}
+	if err := s.guarded(); err != nil {
+		return err
+	}
 	s.Host = knative.Handler(s.Functions, knative.Options{
 		Limit: s.config.Host.EventBytes, Sink: s.config.Host.Sink, Sender: s.sender,
 		Ready: s.Ready, Published: s.published, Log: s.log,
@@ -126,12 +130,32 @@ func (s *Service) pick(table []fn.Function, launching bool) ([]fn.Function, erro
 	return slices.DeleteFunc(slices.Clone(picked), launches), nil
 }
 
+// guarded refuses to serve what would believe anybody: a token signed with an
+// empty key proves nothing, and behind Knative's proxy every caller of the api
+// seems to be on this machine.
+func (s *Service) guarded() error {
+	for _, f := range s.Functions {
+		switch f.Name {
+		case "assignment-created", "worker":
+			if s.config.Worker.Key == "" {
+				return fmt.Errorf("hosted: %s: RELEVO_WORKER_KEY is not set", f.Name)
+			}
+		case "api":
+			if s.config.API.Token == "" {
+				return errors.New("hosted: api: RELEVO_API_TOKEN is not set")
+			}
+		}
+	}
+	return nil
+}
+
 // deps are what the functions are made of, but for the clock's way round the
 // broker, which needs their table.
 func (s *Service) deps(ctx context.Context, committer *state.Committer, providers []provider.Provider) (functions.Deps, error) {
 	c := s.config
 	policy := pipeline.DefaultPolicy()
 	policy.Lease, policy.StartDeadline, policy.InfraRetries = c.Pipeline.Lease, c.Pipeline.StartDeadline, c.Pipeline.InfraRetries
+	policy.QueueLimit = c.Scheduler.OfferTTL + time.Minute
 	runs := &state.Runs{Committer: committer, Policy: policy}
 	pools := &state.Pools{Committer: committer, Settings: scheduling.Settings{OfferTTL: c.Scheduler.OfferTTL, Nudge: policy.Nudge}}
 	groups := &state.Groups{Committer: committer, Nudge: policy.Nudge}

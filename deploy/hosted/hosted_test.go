@@ -56,6 +56,7 @@ func names(s *hosted.Service) []string {
 
 func TestPicksWhatItCanServe(t *testing.T) {
 	url := "RELEVO_REDIS_URL=" + redis(t).URL()
+	const key = "RELEVO_WORKER_KEY=key"
 	for _, c := range []struct {
 		set       []string
 		providers []provider.Provider
@@ -66,8 +67,15 @@ func TestPicksWhatItCanServe(t *testing.T) {
 	}{
 		{set: []string{url, "K_SERVICE=offer-created"}, serves: "offer-created", count: 1},
 		{set: []string{url, "FUNCTION=capacity-updated", "K_SERVICE=offer-created"}, serves: "capacity-updated", count: 1},
-		{set: []string{url, "K_SERVICE=relevo"}, serves: "run-requested", not: "assignment-created"},
-		{set: []string{url}, providers: []provider.Provider{fake.New()}, serves: "assignment-created"},
+		{set: []string{url, key, "K_SERVICE=relevo"}, serves: "run-requested", not: "assignment-created"},
+		{set: []string{url, key}, providers: []provider.Provider{fake.New()}, serves: "assignment-created"},
+		{set: []string{url, key, "K_SERVICE=worker"}, serves: "worker", count: 1},
+		{set: []string{url, "K_SERVICE=worker"}, refused: "hosted: worker: RELEVO_WORKER_KEY is not set"},
+		{set: []string{url}, refused: "hosted: worker: RELEVO_WORKER_KEY is not set"},
+		{
+			set: []string{url, "FUNCTION=assignment-created"}, providers: []provider.Provider{fake.New()},
+			refused: "hosted: assignment-created: RELEVO_WORKER_KEY is not set",
+		},
 		{set: []string{url, "K_SERVICE=assignment-created"}, refused: "hosted: assignment-created launches workers, and this host has no provider"},
 		{set: []string{url, "FUNCTION=nobody"}, refused: `knative: FUNCTION: no function or context "nobody"; there are run-requested, `},
 		{set: nil, refused: "hosted: RELEVO_REDIS_URL is not set"},
