@@ -23,12 +23,13 @@ type agent struct {
 	l      execution.Launch
 	nonce  string
 	alive  bool
+	zombie bool // alive after its provider removed it
 	hello  bool // acknowledged: its steps ran
 	log    []byte
 	acked  int64
 	lines  int
+	hangs  bool // its step never ends by itself
 	ending *execution.Ending
-	told   bool // the end was acknowledged
 }
 
 // launched starts the agent of a worker that the provider made.
@@ -49,16 +50,24 @@ func (w *World) launched(l execution.Launch) {
 func (w *World) start(l execution.Launch, twin string) {
 	w.order++
 	a := &agent{w: w, l: l, alive: true, nonce: twin + strconv.FormatUint(w.order, 10)}
+	if l.Job.TimeoutMinutes > 0 && w.chance(w.faults.UserFails) {
+		w.count("user's step never ends")
+		a.hangs = true
+	}
 	w.agents = append(slices.DeleteFunc(w.agents, func(a *agent) bool { return !a.alive }), a)
 	w.checks.born(a)
-	w.after(w.between(10*time.Millisecond, 2*time.Second), a.sayHello)
+	most := 2 * time.Second
+	if twin != "a" {
+		most = 40 * time.Second
+	}
+	w.after(w.provider.pull+w.between(10*time.Millisecond, most), a.sayHello)
 }
 
 // kill ends a worker from outside; its provider may or may not tell.
 func (w *World) kill(l execution.Launch) {
 	found := false
 	for _, a := range w.agents {
-		if a.l.Worker == l.Worker && a.l.Fence == l.Fence && a.alive {
+		if a.l.Worker == l.Worker && a.l.Fence == l.Fence && a.alive && !a.zombie {
 			a.alive, found = false, true
 		}
 	}
@@ -121,8 +130,14 @@ func (a *agent) send(kind string) (execution.Reply, bool) {
 
 // stop is what an agent does that is told to go: it exits.
 func (a *agent) stop() {
+	a.exit("told to go")
+}
+
+func (a *agent) exit(why string) {
 	a.alive = false
-	a.w.provider.Exit(a.l.Worker, 0, "told to go", false)
+	if !a.zombie {
+		a.w.provider.Exit(a.l.Worker, 0, why, false)
+	}
 }
 
 func (a *agent) sayHello() {
@@ -149,7 +164,7 @@ func (a *agent) work() {
 		a.lines++
 		a.log = append(a.log, logLine(a.l.AttemptRef, a.nonce, a.lines)...)
 	}
-	if a.lines == logLines && a.ending == nil {
+	if a.lines == logLines && a.ending == nil && !a.hangs {
 		a.ending = a.verdict()
 	}
 	kind := execution.Beat
@@ -158,8 +173,7 @@ func (a *agent) work() {
 	}
 	reply, ok := a.send(kind)
 	if ok && a.ending != nil && reply.Acknowledged >= a.ending.LogBytes {
-		a.told, a.alive = true, false
-		a.w.provider.Exit(a.l.Worker, 0, "done", false)
+		a.exit("done")
 		return
 	}
 	if a.alive {

@@ -143,6 +143,9 @@ func (a *auditor) failed(r *watched, e events.Envelope, d events.JobFailed) {
 		if was != pipeline.Pending {
 			a.fail("S5: %s was rejected while %s", d.Job, was)
 		}
+		if e.Source == "/relevo/clock-ticked" && len(r.shadow.JobSpec(d.Job).RunsOn) == 0 {
+			a.fail("L2: %s of %s was rejected, and its pool could take it: %s", d.Job, r.id, d.Reason)
+		}
 		return
 	}
 	a.attemptEnded(r, e, was, d.AttemptRef, d.Verdict)
@@ -153,6 +156,9 @@ func (a *auditor) attemptEnded(r *watched, e events.Envelope, was pipeline.JobSt
 	if v == events.Failed {
 		a.wholeLog(r, ref)
 		return
+	}
+	if e.Source == "/relevo/worker-terminated" && !a.rereading {
+		a.goneFor(ref)
 	}
 	at := r.attempt(ref)
 	if e.Source != "/relevo/clock-ticked" || at == nil {

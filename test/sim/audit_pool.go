@@ -57,8 +57,12 @@ func (a *auditor) poolEvent(r protocol.Record, e events.Envelope) {
 		if a.used[d.Offer] {
 			a.fail("S8: offer %s was assigned twice", d.Offer)
 		}
-		if _, ok := a.pool.Queue[d.Offer]; !ok {
+		o, ok := a.pool.Queue[d.Offer]
+		if !ok {
 			a.fail("S8: offer %s was assigned and did not wait", d.Offer)
+		}
+		if n := a.pool.Nodes[d.Node]; n.Gone || !labelled(n, o) {
+			a.fail("S3: offer %s was put on %s, which cannot take it", d.Offer, d.Node)
 		}
 		a.used[d.Offer], a.nodeOf[d.Assignment] = true, d.Node
 	case events.TypeAssignmentReleased:
@@ -76,8 +80,12 @@ func (a *auditor) poolEvent(r protocol.Record, e events.Envelope) {
 	}
 }
 
-// couldEver tells whether a node would take an offer when idle.
+// couldEver tells whether a node would take an offer when idle. Before the
+// first node joined nobody knows.
 func (a *auditor) couldEver(o scheduling.Offer) bool {
+	if len(a.pool.Nodes) == 0 {
+		return true
+	}
 	for _, n := range a.pool.Nodes {
 		if !n.Gone && labelled(n, o) && fits(n.Capacity, o.Requirements.Resources) {
 			return true

@@ -120,6 +120,10 @@ func (a *auditor) runEvent(r *watched, e events.Envelope) {
 		}
 		r.nonces[key] = d.Nonce
 		a.moved(r, d.Job, pipeline.Running)
+	case events.TypeWorkerCreated:
+		if d := decode[events.WorkerCreated](a, e); !r.holds(d.For) {
+			a.fail("S2: the stale word that %s has its worker counted", attemptKey(d.For))
+		}
 	case events.TypeJobCompleted:
 		a.completed(r, e, decode[events.JobCompleted](a, e))
 	case events.TypeJobRetried:

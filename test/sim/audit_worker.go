@@ -11,6 +11,7 @@ import (
 
 	"github.com/relevo-ci/relevo/events"
 	"github.com/relevo-ci/relevo/shared/domain/execution"
+	"github.com/relevo-ci/relevo/shared/provider"
 )
 
 func attemptKey(ref events.AttemptRef) string {
@@ -29,6 +30,22 @@ func (a *auditor) launched(l execution.Launch) {
 	}
 }
 
+// created holds that whoever asks for a worker gets one of its own fence.
+func (a *auditor) created(l execution.Launch, s provider.Status) {
+	if s.Fence.Compare(l.Fence) < 0 {
+		a.fail("S2: %s got the worker of the older fence %s", attemptKey(l.AttemptRef), s.Fence)
+	}
+}
+
+// goneFor holds that an attempt is lost by the end of its own worker.
+func (a *auditor) goneFor(ref events.AttemptRef) {
+	for _, g := range a.w.agents {
+		if g.alive && !g.zombie && g.l.AttemptRef == ref {
+			a.fail("S2: %s was lost by the word that its worker is gone, and it runs", attemptKey(ref))
+		}
+	}
+}
+
 // removed holds that clean-up is fenced, and does not hit what is under way. A
 // restart that lost writes may have brought an attempt back whose end was told.
 func (a *auditor) removed(l execution.Launch, by events.Fence) {
@@ -43,17 +60,18 @@ func (a *auditor) removed(l execution.Launch, by events.Fence) {
 
 // released holds that capacity comes back only once its worker is gone.
 func (a *auditor) released(d events.AssignmentReleased) {
-	if a.rereading {
+	if a.rereading || !a.strictly() {
 		return
 	}
 	for _, g := range a.w.agents {
-		if g.alive && g.l.Assignment == d.Assignment && (a.rolled.IsZero() || a.runs[g.l.Run].holds(g.l.AttemptRef)) {
+		if g.alive && !g.zombie && g.l.Assignment == d.Assignment && (a.rolled.IsZero() || a.runs[g.l.Run].holds(g.l.AttemptRef)) {
 			a.fail("S3: assignment %s was released while its worker runs", d.Assignment)
 		}
 	}
 }
 
-// handled is called when a handler is done.
+// handled is called when a handler is done: no stale worker is left by it. One
+// of an earlier epoch, whose attempt a restart lost, is left to the sweep.
 func (a *auditor) handled(function string, e events.Envelope, err error) {
 	if err != nil || a.fault != "" || e.Type != events.TypeAssignmentCreated {
 		return
@@ -61,7 +79,8 @@ func (a *auditor) handled(function string, e events.Envelope, err error) {
 	d := decode[events.AssignmentCreated](a, e)
 	list, _ := a.w.provider.List(context.Background())
 	for _, s := range list {
-		if r := a.runs[s.Run]; s.Placement.Worker == d.Worker && r != nil && !r.holds(s.AttemptRef) {
+		r := a.runs[s.Run]
+		if s.Placement.Worker == d.Worker && int(s.Fence.Epoch) == a.w.life+1 && r != nil && !r.holds(s.AttemptRef) {
 			a.fail("S4: %s is done and left the worker of %s, which is over", function, attemptKey(s.AttemptRef))
 		}
 	}
@@ -72,13 +91,13 @@ func (a *auditor) handled(function string, e events.Envelope, err error) {
 // lost writes only those count that the books still know: the others are there
 // until they are swept.
 func (a *auditor) physical(function string) {
-	if a.fault != "" {
+	if a.fault != "" || !a.strictly() {
 		return
 	}
 	slots := map[events.NodeID]int64{}
 	seen := map[events.WorkerID]bool{}
 	for _, g := range a.w.agents {
-		if !g.alive || seen[g.l.Worker] {
+		if !g.alive || g.zombie || seen[g.l.Worker] {
 			continue
 		}
 		live := a.runs[g.l.Run].holds(g.l.AttemptRef)

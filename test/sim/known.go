@@ -6,19 +6,11 @@ import "github.com/relevo-ci/relevo/events"
 // name, unless the flag strict asks for it. Whoever mends one takes its gate
 // away.
 
-// spares tells that the broker does not lose an event. A lost offer.expired is
-// not told again: its job stays PENDING for ever (L1).
-func (w *World) spares(e events.Envelope) bool {
-	return !w.faults.Strict && e.Type == events.TypeOfferExpired
-}
-
-// undisturbed tells that others do not act now. While the clock fires, an entry
-// that was due is taken to be due still, so that a worker that says hello or
-// beats in the meantime is given up (S2). An assignment that another process
-// accepted in the meantime is launched, or removed, under a fence that was never
-// committed, and its capacity comes back while its worker runs (S3).
-func (w *World) undisturbed() bool {
-	return !w.faults.Strict && (w.checks.ticking != nil || w.handling == "assignment-created")
+// both tells that an event reaches all of its subscribers or none. Where the
+// pool hears that a worker is gone and the run does not, the attempt is launched
+// again on capacity that came back (S3).
+func (w *World) both(e events.Envelope) bool {
+	return !w.faults.Strict && e.Type == events.TypeWorkerTerminated
 }
 
 // outlives tells that an event on its way outlives a restart of the store that
@@ -38,6 +30,11 @@ func (w *World) stray(function string, e events.Envelope) bool {
 	r := w.checks.runs[d.For.Run]
 	return r != nil && r.attempt(d.For) == nil
 }
+
+// strictly tells whether S3 is held in the world also after a restart of the
+// store that lost writes: the books of the run and of the pool may differ then
+// on whether a worker is there.
+func (a *auditor) strictly() bool { return a.rolled.IsZero() || a.w.faults.Strict }
 
 // mixes tells that a restart lost a worker's hello and let its twin in: both
 // write one log (S10).

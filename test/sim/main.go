@@ -3,6 +3,8 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"flag"
 	"fmt"
 	"io"
@@ -20,13 +22,27 @@ func main() {
 	verbose := flag.Bool("v", false, "print what happens (with -seeds 1)")
 	stop := flag.Bool("stop", true, "stop at the first fault")
 	once := flag.Bool("once", false, "play each seed once")
-	strict := flag.Bool("strict", false, "hold S3 also after a restart that lost writes")
+	strict := flag.Bool("strict", false, "provoke also what the functions are known not to hold")
+	redisURL := flag.String("redis", "", "play each seed the second time in the empty Redis at this URL")
 	flag.Parse()
 	debug.SetGCPercent(400)
 	b := Battery{First: *first, Seeds: *seeds, Once: *once, Stop: *stop, Change: func(f *Faults) {
 		f.Verbose, f.Strict = *verbose, *strict
 	}}
-	os.Exit(b.Run(os.Stdout))
+	if *redisURL == "" {
+		os.Exit(b.Run(os.Stdout))
+	}
+	b, closing, err := onRedis(context.Background(), *redisURL, b)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
+	status := b.Run(os.Stdout)
+	if err := closing(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		status = 2
+	}
+	os.Exit(status)
 }
 
 // Battery is a number of seeds to be played.
@@ -35,6 +51,10 @@ type Battery struct {
 	Once         bool // else each seed twice, and alike
 	Stop         bool // at the first fault
 	Change       func(f *Faults)
+	Side         int // seeds side by side; 0: one per processor
+	// Again opens the store that a seed is played in the second time; nil: in
+	// memory too.
+	Again func(clock func() time.Time) backing
 }
 
 // Run plays the seeds on all cores and prints the faults by kind. It gives the
@@ -45,7 +65,7 @@ func (b Battery) Run(out io.Writer) int {
 	var mu sync.Mutex
 	total := Outcome{Counts: map[string]int{}}
 	var wg sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
+	for range cmp.Or(b.Side, runtime.GOMAXPROCS(0)) {
 		wg.Go(func() {
 			for !b.Stop || failed.Load() == 0 {
 				i := next.Add(1) - 1
@@ -82,7 +102,11 @@ func (b Battery) play(seed uint64) Outcome {
 		return o
 	}
 	f.Verbose = false
-	if again := Play(seed, f, memoryBacking); again.Trace != o.Trace {
+	open := memoryBacking
+	if b.Again != nil {
+		open = b.Again
+	}
+	if again := Play(seed, f, open); again.Trace != o.Trace {
 		o.Fault = "the seed played differently the second time: " + again.Fault
 	}
 	return o

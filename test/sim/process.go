@@ -40,10 +40,15 @@ type process struct {
 
 // boot makes a process anew: all that lived in its memory is gone.
 func (w *World) boot(at int) *process {
-	p := &process{at: at, blind: w.now}
+	p := &process{at: at}
+	if w.startGrace {
+		p.blind = w.now
+	}
 	p.commit = &state.Committer{Store: w.store, Pause: func(context.Context, time.Duration) error { return nil }}
 	policy := pipeline.DefaultPolicy()
 	policy.Lease, policy.StartDeadline, policy.InfraRetries = lease, startDeadline, infraRetries
+	policy.QueueLimit = w.offerTTL + time.Minute
+	policy.QueueLimit = w.offerTTL + time.Minute
 	runs := &state.Runs{Committer: p.commit, Policy: policy}
 	pools := &state.Pools{
 		Committer: p.commit, Settings: scheduling.Settings{OfferTTL: w.offerTTL, Nudge: 20 * time.Second},
@@ -60,7 +65,7 @@ func (w *World) boot(at int) *process {
 	}
 	reports := &worker.Reports{Runs: runs, Logs: w.logs, Publish: publish}
 	clock := &clockticked.Clock{
-		Runs: runs, Pools: pools, Groups: groups, Workers: ws, Publish: publish,
+		Runs: runs, Pools: pools, Groups: groups, Workers: ws, Publish: publish, StartGrace: w.startGrace,
 		Direct: func(ctx context.Context, e events.Envelope) error { return w.directly(ctx, p, e, 0) },
 	}
 	p.deps = functions.Deps{
@@ -105,7 +110,7 @@ func (w *World) in(f func(p *process)) (survived bool) {
 
 // meanwhile lets other things happen while a call is under way.
 func (w *World) meanwhile() {
-	if w.nested || w.undisturbed() {
+	if w.nested {
 		return
 	}
 	w.nested = true
@@ -131,15 +136,28 @@ func (p *process) function(name string) *fn.Function {
 // publish gives events to the broker, which has accepted them by that.
 func (w *World) publish(p *process, es []events.Envelope) {
 	for _, e := range es {
+		if w.chance(w.faults.Refused) {
+			w.count("event refused by the broker")
+			continue // the outbox has it, where it was committed
+		}
 		w.note("publish %s %s", e.Type, e.ID)
 		w.checks.published(e)
 		p.commit.Published(e.ID)
-		if (w.deaf || w.chance(w.faults.Lose)) && !w.spares(e) {
+		if w.live && w.chance(w.faults.Crash/8) {
+			w.count("crash between two publications")
+			panic(crash{})
+		}
+		if w.deaf || w.chance(w.faults.Lose/2) {
 			w.count("event lost after acceptance")
 			continue
 		}
 		for i := range p.table {
-			if f := &p.table[i]; f.On == e.Type {
+			f := &p.table[i]
+			switch {
+			case f.On != e.Type:
+			case !w.both(e) && w.chance(w.faults.Lose/2):
+				w.count("event lost for one subscriber")
+			default:
 				w.schedule(f.Name, e)
 			}
 		}
@@ -176,7 +194,7 @@ func (w *World) directly(ctx context.Context, p *process, e events.Envelope, dep
 // defect fails on an error that says that a decision went wrong: no fault that
 // is injected here makes one.
 func (w *World) defect(function string, err error) {
-	if err != nil && !fn.KindOf(err).Retry() {
+	if kind := fn.KindOf(err); err != nil && kind == fn.Invalid {
 		w.checks.fail("S5: %s: %v", function, err)
 	}
 }

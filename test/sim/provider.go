@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"slices"
+	"time"
 
 	"github.com/relevo-ci/relevo/events"
 	"github.com/relevo-ci/relevo/providers/fake"
@@ -13,7 +15,8 @@ import (
 type simProvider struct {
 	*fake.Provider
 	w       *World
-	removal events.Fence // that of the Terminate or Create under way
+	removal events.Fence  // that of the Terminate or Create under way
+	pull    time.Duration // before the worker made now begins
 }
 
 func newProvider(w *World) *simProvider {
@@ -30,7 +33,7 @@ func (p *simProvider) Create(ctx context.Context, l execution.Launch) (provider.
 		w.meanwhile()
 	}
 	switch {
-	case w.chance(w.faults.CreateFails):
+	case !p.has(l.Worker) && w.chance(w.faults.CreateFails):
 		w.count("provider: worker not to be had")
 		return provider.Status{}, &provider.Failure{Reason: "no room"}
 	case w.chance(w.faults.CreateError):
@@ -39,16 +42,22 @@ func (p *simProvider) Create(ctx context.Context, l execution.Launch) (provider.
 	}
 	was := p.removal
 	p.removal = l.Fence
+	preparing := w.chance(w.faults.Preparing)
+	p.pull = 0
+	if preparing {
+		p.pull = w.between(0, time.Minute)
+	}
 	s, err := p.Provider.Create(ctx, l)
 	p.removal = was
 	if err != nil {
 		return s, err
 	}
+	w.checks.created(l, s)
 	if w.chance(w.faults.CreateError) {
 		w.count("provider: worker made, reply lost")
 		return provider.Status{}, errInjected
 	}
-	if w.chance(w.faults.Preparing) {
+	if preparing {
 		w.count("provider: worker made, image not there yet")
 		s.Preparing = "pulls the image"
 	}
@@ -66,15 +75,24 @@ func (p *simProvider) Terminate(ctx context.Context, id events.WorkerID, fence e
 		w.count("provider: removal failed")
 		return errInjected
 	}
-	was := p.removal
-	p.removal = fence
-	err := p.Provider.Terminate(ctx, id, fence)
-	p.removal = was
+	if w.chance(w.faults.CreateError) {
+		w.count("provider: removal delayed past its time-out")
+		w.after(w.between(time.Second, time.Minute), func() { _ = p.terminate(context.Background(), id, fence) })
+		return errInjected
+	}
+	err := p.terminate(ctx, id, fence)
 	if err == nil && w.chance(w.faults.CreateError) {
 		w.count("provider: worker removed, reply lost")
 		return errInjected
 	}
 	return err
+}
+
+func (p *simProvider) terminate(ctx context.Context, id events.WorkerID, fence events.Fence) error {
+	was := p.removal
+	p.removal = fence
+	defer func() { p.removal = was }()
+	return p.Provider.Terminate(ctx, id, fence)
 }
 
 // removed stops the agents of a worker that the provider removed.
@@ -84,7 +102,17 @@ func (p *simProvider) removed(l execution.Launch) {
 	w.checks.removed(l, p.removal)
 	for _, a := range w.agents {
 		if a.l.Worker == l.Worker && a.l.Fence == l.Fence {
-			a.alive = false
+			// Gone for the provider: a host that it does not reach may go on.
+			a.zombie = a.alive && w.chance(w.faults.Zombie)
+			if a.zombie {
+				w.count("worker goes on after its removal")
+			}
+			a.alive = a.zombie
 		}
 	}
+}
+
+func (p *simProvider) has(id events.WorkerID) bool {
+	list, _ := p.List(context.Background())
+	return slices.ContainsFunc(list, func(s provider.Status) bool { return s.Placement.Worker == id })
 }

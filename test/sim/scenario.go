@@ -14,7 +14,7 @@ import (
 
 const (
 	stormFor   = 6 * time.Minute // how long faults go on
-	patience   = 48 * time.Hour  // L1: all is final well within
+	patience   = 12 * time.Hour  // L1: all is final well within
 	maxActions = 400_000
 )
 

@@ -83,7 +83,7 @@ func (s *faultyStore) Commit(ctx context.Context, c protocol.Commit) (protocol.R
 		return protocol.Receipt{}, errInjected
 	}
 	switch {
-	case w.nested || w.undisturbed():
+	case w.nested:
 	case w.chance(w.faults.RestartInside):
 		w.restartInside()
 	case w.chance(w.faults.Interleave):
@@ -96,6 +96,9 @@ func (s *faultyStore) Commit(ctx context.Context, c protocol.Commit) (protocol.R
 	r, err := s.Store.Commit(ctx, c)
 	if err != nil {
 		w.count("commit refused: conflict")
+		if errors.Is(err, protocol.ErrConflict) {
+			err = protocol.ErrConflict // every store has its own words
+		}
 		return r, err
 	}
 	s.dirty[c.Partition] = true
@@ -129,8 +132,11 @@ func (w *World) restarts() {
 			continue
 		}
 		w.after(w.between(0, stormFor-10*time.Second), func() {
-			snap := m.Snapshot()
-			w.after(w.between(0, 30*time.Millisecond), func() { w.restart(m, snap) })
+			snap, most := m.Snapshot(), 30*time.Millisecond
+			if w.rng.IntN(2) == 0 {
+				most = time.Second // as with a file that is fsynced every second
+			}
+			w.after(w.between(0, most), func() { w.restart(m, snap) })
 		})
 	}
 }

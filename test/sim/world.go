@@ -10,6 +10,7 @@ import (
 
 	"github.com/relevo-ci/relevo/events"
 	"github.com/relevo-ci/relevo/shared/domain/execution"
+	"github.com/relevo-ci/relevo/shared/fn"
 	"github.com/relevo-ci/relevo/shared/logs"
 )
 
@@ -34,16 +35,19 @@ type World struct {
 	agents   []*agent
 	declared map[events.NodeID]events.CapacityUpdated // as the hosts have it
 	faults   Faults
-	fixed    bool          // the pool gets no further nodes
-	offerTTL time.Duration // how long an offer may wait
-	deaf     bool          // the broker loses every event, for ever
-	calm     bool          // faults have stopped
-	calmAt   time.Time
-	looked   bool // a tick has passed since rest was looked for
-	counts   map[string]int
-	checks   *auditor
-	trace    uint64 // hash of all that happened
-	handled  int
+	fixed    bool // the pool gets no further nodes
+	// startGrace is set where the processes are all that workers can report to:
+	// then a clock that starts waits for them.
+	startGrace bool
+	offerTTL   time.Duration // how long an offer may wait
+	deaf       bool          // the broker loses every event, for ever
+	calm       bool          // faults have stopped
+	calmAt     time.Time
+	looked     bool // a tick has passed since rest was looked for
+	counts     map[string]int
+	checks     *auditor
+	trace      uint64 // hash of all that happened
+	handled    int
 }
 
 // action is something that will happen.
@@ -84,6 +88,7 @@ func NewWorld(seed uint64, f Faults, open func(clock func() time.Time) backing) 
 	if w.rng.IntN(4) == 0 {
 		w.fixed, w.offerTTL = false, 20*time.Minute
 	}
+	w.startGrace = w.rng.IntN(2) == 0
 	w.store = newFaultyStore(w, open(func() time.Time { return w.now }))
 	w.logs = logs.NewMemory(64 << 20)
 	w.provider = newProvider(w)
@@ -131,13 +136,13 @@ func (w *World) schedule(function string, e events.Envelope) {
 		copies += 1 + w.rng.IntN(3)
 		w.count("event duplicated")
 	}
-	for range copies {
+	for i := range copies {
 		delay := w.between(0, 20*time.Millisecond)
 		if w.chance(w.faults.Reorder) {
 			delay = w.between(0, 2*time.Second)
 			w.count("event reordered")
 		}
-		if w.chance(w.faults.Delay) {
+		if w.chance(w.faults.Delay) || i > 0 && w.chance(0.1) {
 			delay = w.between(time.Second, 5*time.Minute)
 			w.count("event delayed")
 		}
@@ -155,11 +160,11 @@ func (w *World) deliver(function string, e events.Envelope, try, life int) {
 	}
 	again := func(why string) {
 		w.count(why)
-		if try == maxTries {
+		if try == maxTries && !w.both(e) {
 			w.count("event given up: a dead letter")
 			return
 		}
-		w.after(time.Duration(try*try)*200*time.Millisecond, func() { w.deliver(function, e, try+1, life) })
+		w.after(time.Duration(min(try*try, 64))*200*time.Millisecond, func() { w.deliver(function, e, try+1, life) })
 	}
 	if w.chance(w.faults.Drop) {
 		again("delivery dropped, sent again")
@@ -178,8 +183,12 @@ func (w *World) deliver(function string, e events.Envelope, try, life int) {
 			panic(crash{})
 		}
 		w.publish(p, out)
-		if err != nil {
+		switch {
+		case err == nil:
+		case fn.KindOf(err).Retry():
 			again("handler error, sent again")
+		default:
+			w.count("event that makes no sense: a dead letter")
 		}
 	})
 	if !survived {
