@@ -108,7 +108,7 @@ func started(t *testing.T, settings map[string]string) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := f.Stop(context.Background()); err != nil {
+		if err := f.Stop(context.WithoutCancel(t.Context())); err != nil {
 			t.Error(err)
 		}
 	})
