@@ -33,8 +33,8 @@ func (e WorkerTerminated) Subject() string { return "worker/" + string(e.Worker)
 // RunOf is the run that an event belongs to.
 func (e WorkerTerminated) RunOf() RunID { return e.For.Run }
 
-// WorkerFailed says that the worker could not be made or could not start. What
-// there is of it is still to be removed.
+// WorkerFailed says that the worker could not be made, could not start, or went
+// before its attempt was over. What there is of it is still to be removed.
 type WorkerFailed struct {
 	// For is the attempt that the worker runs.
 	For AttemptRef `json:"for"`

@@ -218,7 +218,11 @@ func (h *Host) watch(p provider.Provider) {
 	for h.ctx.Err() == nil {
 		err := p.Watch(h.ctx, func(c provider.Change) {
 			c.Placement.Provider = p.Name()
-			if err := h.Publish(h.ctx, []events.Envelope{change(c, h.cause(c.AttemptRef))}); err != nil && h.ctx.Err() == nil {
+			e, ok := h.change(c)
+			if !ok {
+				return
+			}
+			if err := h.Publish(h.ctx, []events.Envelope{e}); err != nil && h.ctx.Err() == nil {
 				h.log.Warn("worker change not published", "worker", c.Placement.Worker, "error", err)
 			}
 		})
@@ -229,28 +233,22 @@ func (h *Host) watch(p provider.Provider) {
 	}
 }
 
-// cause is the id of what a change of a worker follows: the last event of its
-// job, as far as that is known.
-func (h *Host) cause(ref events.AttemptRef) string {
-	run, _, err := h.Deps.Runs.Load(h.ctx, ref.Run)
-	if err != nil || run.Job(ref.Job) == nil {
-		return ""
+// change says that a worker failed. One that exited says so too: it is
+// terminated only once it was removed, which its attempt's end leads to. Were
+// its capacity given back before its run knows, the run could launch it again.
+// The exit of a worker whose attempt is over is no news.
+func (h *Host) change(c provider.Change) (events.Envelope, bool) {
+	run, _, err := h.Deps.Runs.Load(h.ctx, c.Run)
+	if err != nil || !run.Holds(c.AttemptRef) {
+		return events.Envelope{}, false // if it was away: the lease finds out
 	}
-	return run.Job(ref.Job).Last
-}
-
-func change(c provider.Change, cause string) events.Envelope {
-	now := events.Envelope{ID: cause, Time: time.Now()}
-	if c.Failed == nil {
-		return workers.Gone(c.AttemptRef, c.Placement, c.Reason, now)
+	d := events.WorkerFailed{For: c.AttemptRef, Placement: c.Placement, Reason: "its worker is gone: " + c.Reason}
+	if c.Failed != nil {
+		d.Reason, d.Permanent = c.Failed.Reason, c.Failed.Permanent
 	}
-	d := events.WorkerFailed{For: c.AttemptRef, Placement: c.Placement, Reason: c.Failed.Reason, Permanent: c.Failed.Permanent}
 	id := events.DeriveID("worker.failed", string(c.Placement.Worker), c.Fence.String())
-	e, err := events.New(id, "/relevo/provider", cause, now.Time, d)
-	if err != nil { // payloads of package events always encode
-		panic(err)
-	}
-	return e
+	e, err := events.New(id, "/relevo/provider", run.Job(c.Job).Last, time.Now(), d)
+	return e, err == nil
 }
 
 func (h *Host) sleep(d time.Duration) {

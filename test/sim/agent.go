@@ -91,7 +91,7 @@ func (w *World) kill(l execution.Launch) {
 func terminated(l execution.Launch, why string, at time.Time) events.Envelope {
 	place := events.Placement{Pool: l.Pool, Assignment: l.Assignment, Worker: l.Worker, Provider: "fake"}
 	e, err := events.New(events.DeriveID("watch", string(l.Worker), l.Fence.String()), "/relevo/provider", "", at,
-		events.WorkerTerminated{For: l.AttemptRef, Placement: place, Reason: why})
+		events.WorkerFailed{For: l.AttemptRef, Placement: place, Reason: why})
 	if err != nil {
 		panic(err)
 	}

@@ -6,13 +6,6 @@ import "github.com/relevo-ci/relevo/events"
 // name, unless the flag strict asks for it. Whoever mends one takes its gate
 // away.
 
-// both tells that an event reaches all of its subscribers or none. Where the
-// pool hears that a worker is gone and the run does not, the attempt is launched
-// again on capacity that came back (S3).
-func (w *World) both(e events.Envelope) bool {
-	return !w.faults.Strict && e.Type == events.TypeWorkerTerminated
-}
-
 // outlives tells that an event on its way outlives a restart of the store that
 // lost the commit behind it. Such events release capacity that is in use, accept
 // assignments that nobody holds, refuse what was launched, and leave runs that

@@ -160,7 +160,7 @@ func (w *World) deliver(function string, e events.Envelope, try, life int) {
 	}
 	again := func(why string) {
 		w.count(why)
-		if try == maxTries && !w.both(e) {
+		if try == maxTries {
 			w.count("event given up: a dead letter")
 			return
 		}
