@@ -87,6 +87,10 @@ gen: ## write the generated files again (schemas, references, manifests)
 sim: ## run the simulator over SEEDS random schedules (2000)
 	$(GO) run ./test/sim -seeds $(SEEDS)
 
+.PHONY: planted
+planted: ## plant bugs in a copy of the source: the simulator must catch each
+	$(GO) run ./test/sim/planted
+
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME (20s)
 	test/fuzz $(FUZZTIME)

@@ -155,7 +155,7 @@ func (w *World) publish(p *process, es []events.Envelope) {
 			f := &p.table[i]
 			switch {
 			case f.On != e.Type:
-			case w.chance(w.faults.Lose/2):
+			case w.chance(w.faults.Lose / 2):
 				w.count("event lost for one subscriber")
 			default:
 				w.schedule(f.Name, e)
