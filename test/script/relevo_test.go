@@ -33,7 +33,7 @@ type stage struct {
 func newStage(t *testing.T) *stage {
 	t.Helper()
 	// Not t.TempDir: its long names do not fit into the address of a socket.
-	base, err := os.MkdirTemp("", "rs-")
+	base, err := os.MkdirTemp("", "rs-") //nolint:usetesting // see above
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,7 +29,7 @@ import (
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	// A short one, for the addresses of sockets.
-	work, err := os.MkdirTemp("", "rs-")
+	work, err := os.MkdirTemp("", "rs-") //nolint:usetesting // see above
 	if err != nil {
 		t.Fatal(err)
 	}

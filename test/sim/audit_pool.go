@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"time"
 
@@ -157,8 +158,12 @@ func (a *auditor) samePool(function string) {
 		for _, d := range docs {
 			stored[string(d.ID)[len(kind)+1:]] = d.Body
 		}
-		x, _ := json.Marshal(want)
-		y, _ := json.Marshal(stored)
+		x, err1 := json.Marshal(want)
+		y, err2 := json.Marshal(stored)
+		if err := errors.Join(err1, err2); err != nil {
+			a.fail("S7: encode: %v", err)
+			return
+		}
 		if !bytes.Equal(x, y) {
 			a.fail("S7 after %s: %s of the pool\n replayed %s\n stored   %s", function, kind, x, y)
 		}

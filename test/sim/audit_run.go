@@ -111,7 +111,7 @@ func (a *auditor) runEvent(r *watched, e events.Envelope) {
 	case events.TypeJobRequested:
 		a.requested(r, e, decode[events.JobRequested](a, e))
 	case events.TypeJobScheduled:
-		a.scheduled(r, e, decode[events.JobScheduled](a, e))
+		a.scheduled(r, decode[events.JobScheduled](a, e))
 	case events.TypeJobStarted:
 		d := decode[events.JobStarted](a, e)
 		key := attemptKey(d.AttemptRef)
@@ -205,7 +205,7 @@ func (a *auditor) skipped(r *watched, e events.Envelope, d events.JobSkipped) {
 	}
 }
 
-func (a *auditor) scheduled(r *watched, e events.Envelope, d events.JobScheduled) {
+func (a *auditor) scheduled(r *watched, d events.JobScheduled) {
 	if !a.rereading {
 		if d.Fence.Compare(r.fence) <= 0 {
 			a.fail("S6: fence %s of %s after %s", d.Fence, d.Job, r.fence)

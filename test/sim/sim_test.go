@@ -22,7 +22,7 @@ func TestSeedsOnRedis(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Stop(context.Background())
+	t.Cleanup(func() { _ = s.Stop(context.WithoutCancel(t.Context())) })
 	b, closing, err := onRedis(t.Context(), s.URL(), Battery{First: 1, Seeds: 12})
 	if err != nil {
 		t.Fatal(err)

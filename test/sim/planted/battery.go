@@ -169,7 +169,7 @@ func (b *battery) plant(ctx context.Context, bug Bug) Result {
 		r.Err = err
 		return r
 	}
-	defer os.Remove(bin)
+	defer func() { _ = os.Remove(bin) }()
 	for r.Played < b.seeds {
 		seed, fault, err := b.play(ctx, bin, r.Played+1, b.seeds-r.Played)
 		if err != nil || seed == 0 {

@@ -38,7 +38,7 @@ func run(ctx context.Context, seeds uint64, only string, side int, verbose bool)
 	if err != nil {
 		return err
 	}
-	defer b.close()
+	defer func() { _ = b.close() }()
 	var bugs []Bug
 	for _, bug := range Bugs() {
 		if match.MatchString(bug.Name) {
