@@ -22,6 +22,7 @@ type agent struct {
 	w      *World
 	l      execution.Launch
 	nonce  string
+	born   time.Time
 	alive  bool
 	zombie bool // alive after its provider removed it
 	hello  bool // acknowledged: its steps ran
@@ -49,7 +50,7 @@ func (w *World) launched(l execution.Launch) {
 
 func (w *World) start(l execution.Launch, twin string) {
 	w.order++
-	a := &agent{w: w, l: l, alive: true, nonce: twin + strconv.FormatUint(w.order, 10)}
+	a := &agent{w: w, l: l, alive: true, born: w.now, nonce: twin + strconv.FormatUint(w.order, 10)}
 	if l.Job.TimeoutMinutes > 0 && w.chance(w.faults.UserFails) {
 		w.count("user's step never ends")
 		a.hangs = true
@@ -109,7 +110,7 @@ func (a *agent) stall() time.Duration {
 
 func (a *agent) send(kind string) (execution.Reply, bool) {
 	r := execution.Report{AttemptRef: a.l.AttemptRef, Worker: a.l.Worker, Nonce: a.nonce, Kind: kind, End: a.ending}
-	if data := a.log[a.acked:]; len(data) > 0 {
+	if data := a.log[min(a.acked, int64(len(a.log))):]; len(data) > 0 {
 		if a.w.chance(a.w.faults.Partial) {
 			a.w.count("report with a part of the log")
 			data = data[:1+a.w.rng.IntN(len(data))]

@@ -58,13 +58,25 @@ func (a *auditor) removed(l execution.Launch, by events.Fence) {
 	}
 }
 
+// tooLate tells that a worker was made for an attempt that was over by then:
+// its launch was under way when the removal found nothing. Whoever made it
+// removes it, which may take a while (S4).
+func (a *auditor) tooLate(g *agent) bool {
+	r := a.runs[g.l.Run]
+	if r == nil {
+		return false
+	}
+	at := r.attempt(g.l.AttemptRef)
+	return at != nil && at.State.Over() && !g.born.Before(at.Ended)
+}
+
 // released holds that capacity comes back only once its worker is gone.
 func (a *auditor) released(d events.AssignmentReleased) {
 	if a.rereading || !a.strictly() {
 		return
 	}
 	for _, g := range a.w.agents {
-		if g.alive && !g.zombie && g.l.Assignment == d.Assignment && (a.rolled.IsZero() || a.runs[g.l.Run].holds(g.l.AttemptRef)) {
+		if g.alive && !g.zombie && !a.tooLate(g) && g.l.Assignment == d.Assignment && (a.rolled.IsZero() || a.runs[g.l.Run].holds(g.l.AttemptRef)) {
 			a.fail("S3: assignment %s was released while its worker runs", d.Assignment)
 		}
 	}
@@ -97,7 +109,7 @@ func (a *auditor) physical(function string) {
 	slots := map[events.NodeID]int64{}
 	seen := map[events.WorkerID]bool{}
 	for _, g := range a.w.agents {
-		if !g.alive || g.zombie || seen[g.l.Worker] {
+		if !g.alive || g.zombie || seen[g.l.Worker] || a.tooLate(g) {
 			continue
 		}
 		live := a.runs[g.l.Run].holds(g.l.AttemptRef)

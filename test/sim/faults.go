@@ -11,7 +11,7 @@ type Faults struct {
 	Interleave                                    float64 // of processes between load and commit
 	ReplyLost, CommitReplyLost, StoreDown, Outage float64
 	CreateFails, CreateError, CreateSlow          float64 // of the provider
-	Preparing                                     float64
+	Preparing, RemoveLate                         float64
 	WorkerLost, Twin, Stall, Zombie               float64 // of a worker
 	UserFails, Partial                            float64 // of what its agent reports
 	Cancel, CancelJob                             float64 // of a run, of a job
@@ -32,11 +32,12 @@ func Draw(seed uint64) Faults {
 		return most * r.Float64()
 	}
 	return Faults{
-		Lose: some(0.3), Duplicate: some(0.4), Reorder: some(0.4), Delay: some(0.1), Drop: some(0.2),
+		Lose: some(0.3), Duplicate: some(0.4), Reorder: some(0.4), Delay: some(0.15), Drop: some(0.2),
 		Refused: some(0.1),
 		Crash:   some(0.1), CrashInside: some(0.05), Interleave: some(0.2),
 		ReplyLost: some(0.2), CommitReplyLost: some(0.1), StoreDown: some(0.05), Outage: some(0.4),
-		CreateFails: some(0.15), CreateError: some(0.15), CreateSlow: some(0.2), Preparing: some(0.4),
+		CreateFails: some(0.15), CreateError: some(0.15), CreateSlow: some(0.2), Preparing: some(0.5),
+		RemoveLate: some(0.3),
 		WorkerLost: some(0.3), Twin: some(0.2), Stall: some(0.1), Zombie: some(0.3),
 		UserFails: some(0.4), Partial: some(0.4),
 		Cancel: some(0.6), CancelJob: some(0.4),

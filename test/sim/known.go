@@ -12,6 +12,12 @@ import "github.com/relevo-ci/relevo/events"
 // wait for ever (S3, L1).
 func (w *World) outlives(life int) bool { return w.faults.Strict || life == w.life }
 
+// inHand tells that a process has events in hand that would outlive a restart:
+// what it handles while others act, or what its clock tells again.
+func (w *World) inHand() bool {
+	return !w.faults.Strict && (w.nested || w.checks.ticking != nil)
+}
+
 // stray tells that an event frees the capacity of a worker whose attempt a
 // restart lost. Its assignment may be held for the attempt that follows, which
 // would run without capacity, or not be asked for again (S3, L1).

@@ -45,7 +45,7 @@ func (p *simProvider) Create(ctx context.Context, l execution.Launch) (provider.
 	preparing := w.chance(w.faults.Preparing)
 	p.pull = 0
 	if preparing {
-		p.pull = w.between(0, time.Minute)
+		p.pull = w.between(0, 90*time.Second)
 	}
 	s, err := p.Provider.Create(ctx, l)
 	p.removal = was
@@ -60,8 +60,19 @@ func (p *simProvider) Create(ctx context.Context, l execution.Launch) (provider.
 	if preparing {
 		w.count("provider: worker made, image not there yet")
 		s.Preparing = "pulls the image"
+		w.after(w.between(time.Second, time.Minute), func() { w.stillPreparing(s, "unpacks the image") })
 	}
 	return s, nil
+}
+
+// stillPreparing tells how a worker's start goes on, whatever became of it.
+func (w *World) stillPreparing(s provider.Status, what string) {
+	e, err := events.New(events.DeriveID("preparing", s.Handle, what), "/relevo/provider", "", w.now,
+		events.WorkerCreated{For: s.AttemptRef, Placement: s.Placement, Preparing: what})
+	if err != nil {
+		panic(err)
+	}
+	w.in(func(p *process) { w.publish(p, []events.Envelope{e}) })
 }
 
 // Terminate takes a while now and then, and fails before or after its effect.
@@ -75,7 +86,7 @@ func (p *simProvider) Terminate(ctx context.Context, id events.WorkerID, fence e
 		w.count("provider: removal failed")
 		return errInjected
 	}
-	if w.chance(w.faults.CreateError) {
+	if w.chance(w.faults.RemoveLate) {
 		w.count("provider: removal delayed past its time-out")
 		w.after(w.between(time.Second, time.Minute), func() { _ = p.terminate(context.Background(), id, fence) })
 		return errInjected

@@ -84,7 +84,7 @@ func (s *faultyStore) Commit(ctx context.Context, c protocol.Commit) (protocol.R
 	}
 	switch {
 	case w.nested:
-	case w.chance(w.faults.RestartInside):
+	case !w.inHand() && w.chance(w.faults.RestartInside):
 		w.restartInside()
 	case w.chance(w.faults.Interleave):
 		w.count("other processes act between load and commit")
@@ -143,6 +143,10 @@ func (w *World) restarts() {
 
 // restart takes the store back to a snapshot. The processes may live on.
 func (w *World) restart(m *memory.Store, to memory.Snapshot) {
+	if w.inHand() {
+		w.after(time.Millisecond, func() { w.restart(m, to) })
+		return
+	}
 	w.count("store restarted, last milliseconds lost")
 	w.note("restart")
 	w.life++

@@ -103,7 +103,5 @@ func capacity() []Bug {
 			Edit{poolFile, "Node: h.Node, Resources: h.Resources})\n	p.Plan(em)\n", "Node: h.Node, Resources: h.Resources})\n"}),
 		bug("node-does-not-plan", "a node that joined waits for the next offer",
 			Edit{poolFile, "	p.applyAt(em.Now, e.ID, d)\n	p.Plan(em)\n	return true\n}\n\n// Snapshot", "	p.applyAt(em.Now, e.ID, d)\n	return true\n}\n\n// Snapshot"}),
-		bug("offer-expires-early", "an offer expires whenever it is looked at",
-			Edit{poolFile, "if !ok || em.Now.Before(o.Expires) {", "if !ok {"}),
 	}
 }
