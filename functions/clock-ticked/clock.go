@@ -88,13 +88,19 @@ func (c *Clock) Tick(ctx context.Context) (next, now time.Time, err error) {
 	return next, moment.Now, errors.Join(errs...)
 }
 
-// fail notes that the store was away: silence proves nothing until the workers
-// had the time to be heard again.
 func (c *Clock) fail(err error) (time.Time, time.Time, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.failed = true
-	return time.Time{}, time.Time{}, err
+	return time.Time{}, time.Time{}, c.away(err)
+}
+
+// away notes that the store was away: silence proves nothing until the workers
+// had the time to be heard again.
+func (c *Clock) away(err error) error {
+	if err != nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.failed = true
+	}
+	return err
 }
 
 func (c *Clock) grace(now time.Time) bool {
@@ -126,7 +132,7 @@ func (c *Clock) fire(ctx context.Context, d protocol.DueIn, grace bool) error {
 		return nil // it moved on by itself
 	}
 	if err != nil {
-		return err
+		return c.away(err)
 	}
 	var errs []error
 	for _, e := range again {
@@ -145,11 +151,11 @@ func (c *Clock) outboxes(ctx context.Context, ps []protocol.Partition, now time.
 		return nil
 	}
 	var errs []error
-	errs = append(errs, c.Runs.Flush(ctx))
+	errs = append(errs, c.away(c.Runs.Flush(ctx)))
 	for _, p := range ps {
 		records, err := c.Runs.Store.Outbox(ctx, p, outboxAge, outboxPerRun)
 		if err != nil {
-			return errors.Join(append(errs, err)...)
+			return errors.Join(append(errs, c.away(err))...)
 		}
 		var sent []protocol.LedgerID
 		for _, r := range records {
@@ -160,7 +166,7 @@ func (c *Clock) outboxes(ctx context.Context, ps []protocol.Partition, now time.
 			sent = append(sent, r.ID)
 		}
 		if len(sent) > 0 {
-			errs = append(errs, c.Runs.Strike(ctx, p, sent))
+			errs = append(errs, c.away(c.Runs.Strike(ctx, p, sent)))
 		}
 	}
 	return errors.Join(errs...)

@@ -44,7 +44,7 @@ func (a *auditor) decided(r protocol.Record, e events.Envelope) time.Time {
 	d := decode[events.OfferCreated](a, e)
 	docs, _, err := a.w.store.Store.Load(context.Background(), protocol.PoolPartition(pool), protocol.DocID("offer/"+d.Offer))
 	var stored scheduling.Offer
-	if err == nil && docs[0].Version > 0 && json.Unmarshal(docs[0].Body, &stored) == nil && r.At.Sub(stored.Queued) < 10*time.Second {
+	if err == nil && docs[0].Version > 0 && json.Unmarshal(docs[0].Body, &stored) == nil && r.At.Sub(stored.Queued) < 5*time.Minute {
 		return stored.Queued
 	}
 	return r.At

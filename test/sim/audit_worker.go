@@ -178,8 +178,9 @@ func (a *auditor) sending(r execution.Report) {
 	}
 }
 
-// reported looks at every answer to an agent.
-func (a *auditor) reported(r execution.Report, reply execution.Reply, err error) {
+// reported looks at every answer to an agent, which was heard when its report
+// came: the process that took it may have been suspended since.
+func (a *auditor) reported(r execution.Report, sent time.Time, reply execution.Reply, err error) {
 	a.after("worker")
 	run := a.runs[r.Run]
 	if err != nil || reply.Gone != "" || run == nil || a.fault != "" {
@@ -192,7 +193,7 @@ func (a *auditor) reported(r execution.Report, reply execution.Reply, err error)
 	if reply.Cancel != "" {
 		return
 	}
-	a.heard[key] = a.w.now
+	a.heard[key] = latest(a.heard[key], sent)
 	if reply.Acknowledged > a.sent[r.Nonce] && !a.mixes() {
 		a.fail("S10: more log of %s acknowledged than was sent", key)
 	}

@@ -8,7 +8,7 @@ type Faults struct {
 	Lose, Duplicate, Reorder, Delay, Drop         float64 // of an event or delivery
 	Refused                                       float64 // by the broker
 	Crash, CrashInside                            float64 // of a handler's process
-	Interleave                                    float64 // of processes between load and commit
+	Interleave, Suspend                           float64 // of processes between load and commit
 	ReplyLost, CommitReplyLost, StoreDown, Outage float64
 	CreateFails, CreateError, CreateSlow          float64 // of the provider
 	Preparing, RemoveLate                         float64
@@ -34,14 +34,14 @@ func Draw(seed uint64) Faults {
 	return Faults{
 		Lose: some(0.3), Duplicate: some(0.4), Reorder: some(0.4), Delay: some(0.15), Drop: some(0.2),
 		Refused: some(0.1),
-		Crash:   some(0.1), CrashInside: some(0.05), Interleave: some(0.2),
+		Crash:   some(0.1), CrashInside: some(0.05), Interleave: some(0.2), Suspend: some(0.01),
 		ReplyLost: some(0.2), CommitReplyLost: some(0.1), StoreDown: some(0.05), Outage: some(0.4),
 		CreateFails: some(0.15), CreateError: some(0.15), CreateSlow: some(0.2), Preparing: some(0.5),
 		RemoveLate: some(0.3),
-		WorkerLost: some(0.3), Twin: some(0.2), Stall: some(0.1), Zombie: some(0.3),
+		WorkerLost: some(0.3), Twin: some(0.2), Stall: some(0.1), Zombie: some(0.6),
 		UserFails: some(0.4), Partial: some(0.4),
 		Cancel: some(0.6), CancelJob: some(0.4),
-		Restart: some(0.5), RestartInside: some(0.02),
+		Restart: some(0.5), RestartInside: some(0.03),
 		NodeLate: some(0.5), NodeGone: some(0.5),
 		Deaf: r.IntN(16) == 0,
 	}

@@ -108,16 +108,25 @@ func (w *World) in(f func(p *process)) (survived bool) {
 	return
 }
 
-// meanwhile lets other things happen while a call is under way.
-func (w *World) meanwhile() {
+// meanwhile lets a few other things happen while a call is under way.
+func (w *World) meanwhile() { w.others(2*time.Second, 1+w.rng.IntN(4)) }
+
+// suspended lets all happen that comes in minutes, while faults go on: the
+// process sleeps in a call.
+func (w *World) suspended() {
+	w.count("process suspended past a lease")
+	w.others(w.between(lease, 3*time.Minute), 1000)
+}
+
+func (w *World) others(within time.Duration, most int) {
 	if w.nested {
 		return
 	}
 	w.nested = true
 	defer func() { w.nested = false }()
-	until := w.now.Add(2 * time.Second)
-	for range 1 + w.rng.IntN(4) {
-		if len(w.queue) == 0 || w.queue[0].at.After(until) {
+	until := w.now.Add(within)
+	for range most {
+		if len(w.queue) == 0 || w.queue[0].at.After(until) || w.calm {
 			return
 		}
 		w.step()
@@ -164,12 +173,12 @@ func (w *World) publish(p *process, es []events.Envelope) {
 	}
 }
 
+// directDepth bounds how far replies are followed, as the hosts do.
+const directDepth = 16
+
 // directly hands an event to its subscribers round the broker, and what they
 // emit to the next.
 func (w *World) directly(ctx context.Context, p *process, e events.Envelope, depth int) error {
-	if depth > 16 {
-		return nil
-	}
 	w.checks.published(e)
 	var errs []error
 	for i := range p.table {
@@ -183,6 +192,9 @@ func (w *World) directly(ctx context.Context, p *process, e events.Envelope, dep
 		w.checks.handled(f.Name, e, err)
 		w.defect(f.Name, err)
 		errs = append(errs, err)
+		if depth == directDepth {
+			continue // the clock comes again
+		}
 		for _, o := range out {
 			p.commit.Published(o.ID)
 			errs = append(errs, w.directly(ctx, p, o, depth+1))

@@ -49,7 +49,7 @@ func TestSeedsMeetFaults(t *testing.T) {
 		"delivery dropped, sent again", "crash between commit and publish", "crash between two publications",
 		"crash right after a commit", "reply to a commit lost", "reply to a report lost", "store not reached",
 		"store away for a while", "store restarted, last milliseconds lost", "store restarted between a load and its commit",
-		"other processes act between load and commit", "commit refused: conflict",
+		"other processes act between load and commit", "process suspended past a lease", "commit refused: conflict",
 		"worker lost", "loss of a worker not told", twins, "worker silent past its lease, then late", "worker goes on after its removal",
 		"lease ran out", "worker not heard of in time", "job ran into its timeout",
 		"provider: worker not to be had", "provider: worker made, reply lost", "provider: slow to make a worker",

@@ -86,6 +86,8 @@ func (s *faultyStore) Commit(ctx context.Context, c protocol.Commit) (protocol.R
 	case w.nested:
 	case !w.inHand() && w.chance(w.faults.RestartInside):
 		w.restartInside()
+	case w.chance(w.faults.Suspend):
+		w.suspended()
 	case w.chance(w.faults.Interleave):
 		w.count("other processes act between load and commit")
 		w.meanwhile()

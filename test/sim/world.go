@@ -225,10 +225,11 @@ func (w *World) report(r execution.Report) (reply execution.Reply, err error) {
 		return execution.Reply{}, errInjected
 	}
 	w.checks.sending(r)
+	sent := w.now
 	survived := w.in(func(p *process) {
 		reply, err = p.deps.Reports.Report(context.Background(), r)
 		w.note("report %s %s %s -> %+v %v", r.Kind, r.Job, r.Nonce, reply, err)
-		w.checks.reported(r, reply, err)
+		w.checks.reported(r, sent, reply, err)
 		w.defect("worker", err)
 	})
 	if !survived {
