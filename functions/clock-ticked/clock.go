@@ -84,7 +84,7 @@ func (c *Clock) Tick(ctx context.Context) (next, now time.Time, err error) {
 	if len(due) == batch {
 		next = moment.Now
 	}
-	errs = append(errs, c.outboxes(ctx, ps, moment.Now), c.sweep(ctx, moment.Now), c.retire(ctx, ps, moment.Now))
+	errs = append(errs, c.outboxes(ctx, ps, moment), c.sweep(ctx, moment.Now), c.retire(ctx, ps, moment.Now))
 	return next, moment.Now, errors.Join(errs...)
 }
 
@@ -146,8 +146,8 @@ func (c *Clock) fire(ctx context.Context, d protocol.DueIn, grace bool) error {
 
 // outboxes sends again what was committed and, as far as is known, never
 // published.
-func (c *Clock) outboxes(ctx context.Context, ps []protocol.Partition, now time.Time) error {
-	if !c.passed(&c.outboxAt, now, outboxEvery) {
+func (c *Clock) outboxes(ctx context.Context, ps []protocol.Partition, m protocol.Moment) error {
+	if !c.passed(&c.outboxAt, m.Now, outboxEvery) {
 		return nil
 	}
 	var errs []error
@@ -159,7 +159,7 @@ func (c *Clock) outboxes(ctx context.Context, ps []protocol.Partition, now time.
 		}
 		var sent []protocol.LedgerID
 		for _, r := range records {
-			if err := c.resend(ctx, r); err != nil {
+			if err := c.resend(ctx, r, m.Epoch); err != nil {
 				errs = append(errs, err)
 				break
 			}
@@ -172,8 +172,11 @@ func (c *Clock) outboxes(ctx context.Context, ps []protocol.Partition, now time.
 	return errors.Join(errs...)
 }
 
-func (c *Clock) resend(ctx context.Context, r protocol.Record) error {
+// resend tells a record's events again. It stands in the ledger as of the tick's
+// epoch, whichever it was made in.
+func (c *Clock) resend(ctx context.Context, r protocol.Record, epoch uint32) error {
 	for _, e := range r.Emitted {
+		e.Epoch = epoch
 		if err := c.Direct(ctx, e); err != nil {
 			return err
 		}
@@ -228,11 +231,19 @@ func (c *Clock) passed(at *time.Time, now time.Time, every time.Duration) bool {
 	return true
 }
 
-// New makes the function.
+// TypePing is the type of what Knative's PingSource sends.
+const TypePing events.Type = "dev.knative.sources.ping"
+
+// New makes the function. What a tick says does not matter, only that it came:
+// so a PingSource may send whatever it likes.
 func New(c *Clock) fn.Function {
-	return fn.On("clock-ticked", events.Telemetry, "fires due entries, sends again, sweeps",
-		func(ctx context.Context, _ events.Event[events.ClockTicked]) ([]events.Envelope, error) {
+	return fn.Function{
+		Name: "clock-ticked", Context: events.Telemetry, On: events.TypeClockTicked, Also: []events.Type{TypePing},
+		Doc: "fires due entries, sends again, sweeps",
+		Handle: func(ctx context.Context, _ events.Envelope) ([]events.Envelope, error) {
 			_, _, err := c.Tick(ctx)
 			return nil, err
-		}).Launching()
+		},
+		Launches: true,
+	}
 }

@@ -2,11 +2,17 @@ package clockticked_test
 
 import (
 	"context"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/relevo-ci/relevo/events"
 	clockticked "github.com/relevo-ci/relevo/functions/clock-ticked"
 	"github.com/relevo-ci/relevo/shared/domain/pipeline"
+	"github.com/relevo-ci/relevo/shared/fn"
+	"github.com/relevo-ci/relevo/shared/knative"
 	"github.com/relevo-ci/relevo/shared/memory"
 	"github.com/relevo-ci/relevo/shared/protocol"
 	"github.com/relevo-ci/relevo/shared/state"
@@ -53,6 +59,35 @@ func TestFreshStoreHasNothingLeftOver(t *testing.T) {
 			}
 			if (store.outboxes > 0) != at.outboxes || (store.prunes > 0) != at.prunes {
 				t.Errorf("fresh %v, %v later: %d looks at outboxes, %d prunes", fresh, at.after, store.outboxes, store.prunes)
+			}
+		}
+	}
+}
+
+// TestAPingTicks: what Knative's PingSource posts ticks, whatever it says, in a
+// service of its own and in one with others.
+func TestAPingTicks(t *testing.T) {
+	other := fn.Function{Name: "other", On: "other", Handle: func(context.Context, events.Envelope) ([]events.Envelope, error) {
+		t.Error("the ping went to another function")
+		return nil, nil
+	}}
+	for _, body := range []string{"", "{}", `"tick"`, `{"message": 7}`} {
+		for _, others := range [][]fn.Function{nil, {other}} {
+			store := &looks{Store: memory.New(time.Now, "test")}
+			f := clockticked.New(&clockticked.Clock{
+				Runs: &state.Runs{Committer: &state.Committer{Store: store}, Policy: pipeline.DefaultPolicy()},
+			})
+			request := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
+			for name, value := range map[string]string{
+				"Ce-Specversion": "1.0", "Ce-Id": "1", "Ce-Type": "dev.knative.sources.ping",
+				"Ce-Source": "/apis/v1/namespaces/relevo/pingsources/clock", "Content-Type": "application/json",
+			} {
+				request.Header.Set(name, value)
+			}
+			answer := httptest.NewRecorder()
+			knative.Handler(append(others, f), knative.Options{}).ServeHTTP(answer, request)
+			if answer.Code != http.StatusAccepted || store.outboxes == 0 {
+				t.Errorf("%q beside %d others: %d %s, %d looks at outboxes", body, len(others), answer.Code, answer.Body, store.outboxes)
 			}
 		}
 	}

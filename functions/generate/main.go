@@ -78,13 +78,15 @@ invoke: http
 build:
   builder: host
 `, f.Name, f.Doc, f.Name)
-	if f.On != "" && f.On != fn.Everything && f.On != events.TypeClockTicked {
-		text += fmt.Sprintf(`deploy:
-  subscriptions:
-    - source: default
+	if f.On == "" || f.On == fn.Everything || f.On == events.TypeClockTicked {
+		return []byte(text)
+	}
+	text += "deploy:\n  subscriptions:\n"
+	for _, typ := range append([]events.Type{f.On}, f.Also...) {
+		text += fmt.Sprintf(`    - source: default
       filters:
         type: %s
-`, f.On)
+`, typ)
 	}
 	return []byte(text)
 }

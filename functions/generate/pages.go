@@ -32,6 +32,9 @@ the first append theirs.
 		case fn.Everything:
 			on = "every event"
 		}
+		for _, also := range f.Also {
+			on += ", `" + string(also) + "`"
+		}
 		fmt.Fprintf(&b, "| [%s](../functions/%s) | %s | %s | %s |\n", f.Name, f.Name, f.Context, on, f.Doc)
 	}
 	return b.Bytes()

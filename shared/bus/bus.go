@@ -170,7 +170,9 @@ func (t *table) clone() *table {
 func (t *table) add(q *queue, match Matcher) {
 	t.byName[q.fn.Name] = q
 	if match == nil {
-		t.byType[q.fn.On] = append(t.byType[q.fn.On], q)
+		for _, typ := range append([]events.Type{q.fn.On}, q.fn.Also...) {
+			t.byType[typ] = append(t.byType[typ], q)
+		}
 		return
 	}
 	t.filtered = append(t.filtered, filtered{match: match, queue: q})
@@ -236,7 +238,7 @@ func (t *table) takers(e *events.Envelope) iter.Seq[*queue] {
 			}
 		}
 		for _, f := range t.filtered {
-			if (f.queue.fn.On == fn.Everything || f.queue.fn.On == e.Type) && f.match.Match(*e) && !yield(f.queue) {
+			if f.queue.fn.Takes(e.Type) && f.match.Match(*e) && !yield(f.queue) {
 				return
 			}
 		}

@@ -116,6 +116,26 @@ func TestEventsGoToTheirSubscribersAndOn(t *testing.T) {
 	})
 }
 
+func TestAFunctionMayTakeFurtherTypes(t *testing.T) {
+	b, j := bus.New(bus.Options{Log: quiet}), &journal{}
+	f := j.on("f", "a", nil)
+	f.Also = []events.Type{"b"}
+	if err := b.Subscribe(f); err != nil {
+		t.Fatal(err)
+	}
+	for _, typ := range []events.Type{"a", "b", "c"} {
+		if err := b.Publish(t.Context(), envelope(typ, "of "+string(typ))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.Idle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := j.sorted(); !slices.Equal(got, []string{"f of a", "f of b"}) {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestSubscribeRefuses(t *testing.T) {
 	handle := func(context.Context, events.Envelope) ([]events.Envelope, error) { return nil, nil }
 	for name, f := range map[string]fn.Function{

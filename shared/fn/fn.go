@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/relevo-ci/relevo/events"
 )
@@ -26,6 +27,9 @@ type Function struct {
 	// On is the event type that triggers it; empty for an HTTP function, "*" for
 	// one that hears every event.
 	On events.Type
+	// Also are further types that trigger it: events of other systems, which
+	// have names of their own.
+	Also []events.Type
 	// Doc says in a line what it does.
 	Doc string
 	// Handle is set for event functions.
@@ -39,6 +43,11 @@ type Function struct {
 // Everything is the On of a function that hears every event.
 const Everything events.Type = "*"
 
+// Takes tells whether an event of type t triggers the function.
+func (f Function) Takes(t events.Type) bool {
+	return f.Handle != nil && (f.On == t || f.On == Everything || slices.Contains(f.Also, t))
+}
+
 // Kind classes an error once, for the broker and for HTTP alike.
 type Kind int
 
@@ -51,6 +60,7 @@ const (
 	NotFound
 	Denied
 	Exhausted
+	Stale // of an epoch that is over: dropped, the clock tells again what stands
 )
 
 // Fault is an error with its kind.

@@ -39,7 +39,7 @@ func (d *Direct) deliver(ctx context.Context, e events.Envelope, depth int) erro
 	}
 	var errs []error
 	for _, f := range d.Functions {
-		if f.Handle == nil || f.On != e.Type && f.On != fn.Everything {
+		if !f.Takes(e.Type) {
 			continue
 		}
 		reply, err := sender.Ask(ctx, d.Address(f.Name), e)

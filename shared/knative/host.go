@@ -178,7 +178,7 @@ func (h *Host) dispatch(ctx context.Context, e events.Envelope) (*events.Envelop
 	takers := h.events
 	if len(takers) != 1 {
 		takers = slices.DeleteFunc(slices.Clone(takers), func(f fn.Function) bool {
-			return f.On != e.Type && f.On != fn.Everything
+			return !f.Takes(e.Type)
 		})
 	}
 	if len(takers) == 0 {
