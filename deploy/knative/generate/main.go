@@ -1,0 +1,111 @@
+// Command generate writes deploy/knative's manifests of the functions: a
+// Knative Service, a ServiceAccount and, where a broker calls it, a Trigger for
+// each row of the functions' table, and who may touch the jobs' namespace. It
+// does so twice: a Service for each function, and one for each context. Knative's
+// own types write them and check them.
+package main
+
+//go:generate go run .
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/relevo-ci/relevo/functions"
+	"github.com/relevo-ci/relevo/functions/api"
+	"github.com/relevo-ci/relevo/functions/worker"
+	"github.com/relevo-ci/relevo/shared/feed"
+	"github.com/relevo-ci/relevo/shared/fn"
+	"github.com/relevo-ci/relevo/shared/workers"
+)
+
+// root is deploy/knative, seen from here.
+const root = ".."
+
+func main() {
+	files, err := generate()
+	if err == nil {
+		err = write(files)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "generate:", err)
+		os.Exit(1)
+	}
+}
+
+// table is all functions, made of nothing: they are described, not run. front
+// are the names of those that link more than the lean host does.
+func table() (all []fn.Function, front []string) {
+	doors := []fn.Function{api.New(&api.API{})}
+	for _, f := range doors {
+		front = append(front, f.Name)
+	}
+	return functions.All(functions.Deps{
+		Workers: &workers.Workers{}, Reports: &worker.Reports{}, Feed: feed.NewMemory(1, 1), Front: doors,
+	}), front
+}
+
+// generate makes every file, by its path from deploy/knative.
+func generate() (map[string][]byte, error) {
+	all, front := table()
+	files := map[string][]byte{}
+	for folder, units := range map[string][]unit{
+		"base/functions":           perFunction(all, front),
+		"overlays/fused/functions": fused(all, front),
+	} {
+		resources := []string{"bindings.yaml"}
+		for _, u := range units {
+			text, err := u.manifest()
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", u.name, err)
+			}
+			files[path.Join(folder, u.name+".yaml")] = text
+			resources = append(resources, u.name+".yaml")
+		}
+		var err error
+		if files[path.Join(folder, "bindings.yaml")], err = bindings(units); err != nil {
+			return nil, err
+		}
+		slices.Sort(resources)
+		files[path.Join(folder, "kustomization.yaml")] = []byte(generated + `apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources:
+  - ` + strings.Join(resources, "\n  - ") + "\n")
+	}
+	return files, nil
+}
+
+// stale are the files of the generated folders that nothing generates any more.
+func stale(files map[string][]byte) ([]string, error) {
+	var old []string
+	for file := range files {
+		entries, err := os.ReadDir(filepath.Join(root, filepath.FromSlash(path.Dir(file))))
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, err
+		}
+		for _, e := range entries {
+			name := path.Join(path.Dir(file), e.Name())
+			if _, ok := files[name]; !ok && !slices.Contains(old, name) {
+				old = append(old, name)
+			}
+		}
+	}
+	return old, nil
+}
+
+func write(files map[string][]byte) error {
+	old, err := stale(files)
+	for _, name := range old {
+		err = errors.Join(err, os.Remove(filepath.Join(root, filepath.FromSlash(name))))
+	}
+	for name, text := range files {
+		file := filepath.Join(root, filepath.FromSlash(name))
+		err = errors.Join(err, os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, text, 0o644))
+	}
+	return err
+}

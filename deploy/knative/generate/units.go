@@ -1,0 +1,136 @@
+package main
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/relevo-ci/relevo/events"
+	"github.com/relevo-ci/relevo/shared/fn"
+)
+
+const (
+	// namespace is where the functions are, jobs where their workers run.
+	namespace = "relevo"
+	jobs      = "relevo-jobs"
+	domain    = namespace + ".svc.cluster.local"
+
+	leanHost       = "ko://github.com/relevo-ci/relevo/deploy/host"
+	kubernetesHost = "ko://github.com/relevo-ci/relevo/deploy/host-kubernetes"
+)
+
+// unit is one Service and the functions that it serves.
+type unit struct {
+	name      string
+	functions []fn.Function
+	shape     shape
+	front     bool // reached from outside the cluster
+	fused     bool // one of its functions is told by path
+	// addresses is where the clock posts what a broker lost.
+	addresses string
+}
+
+// subscribed tells that a broker's Trigger calls f. The others are called by
+// name: HTTP functions, and those that hear what comes straight from a source.
+func subscribed(f fn.Function) bool {
+	own := strings.HasPrefix(string(f.On), "dev.relevo.") && f.On != events.TypeClockTicked
+	return f.Handle != nil && (own || f.On == fn.Everything)
+}
+
+func perFunction(all []fn.Function, front []string) []unit {
+	units := make([]unit, 0, len(all))
+	for _, f := range all {
+		units = append(units, unit{
+			name: f.Name, functions: []fn.Function{f}, shape: shapeOf(f.Name), front: slices.Contains(front, f.Name),
+			addresses: "http://{function}." + domain,
+		})
+	}
+	return units
+}
+
+// fused has a Service for each context, which serves all of it that Triggers
+// call. What is called by its name keeps its own, so that whoever calls it, and
+// who may call it, is the same.
+func fused(all []fn.Function, front []string) []unit {
+	var units []unit
+	for _, u := range perFunction(all, front) {
+		f := u.functions[0]
+		u.addresses = "http://{context}." + domain + "/{function}"
+		if !subscribed(f) {
+			units = append(units, u)
+			continue
+		}
+		context := string(f.Context)
+		at := slices.IndexFunc(units, func(other unit) bool { return other.name == context })
+		if at < 0 {
+			u.name, u.shape, u.fused = context, shapeOf(context), true
+			units = append(units, u)
+			continue
+		}
+		units[at].functions = append(units[at].functions, f)
+	}
+	return units
+}
+
+// launches tells that the unit talks to a provider, and so to the cluster.
+func (u unit) launches() bool {
+	return slices.ContainsFunc(u.functions, func(f fn.Function) bool { return f.Launches })
+}
+
+func (u unit) serves(names ...string) bool {
+	return slices.ContainsFunc(u.functions, func(f fn.Function) bool { return slices.Contains(names, f.Name) })
+}
+
+func (u unit) image() string {
+	if u.launches() || u.front {
+		return kubernetesHost
+	}
+	return leanHost
+}
+
+// doc says in a line what the unit does.
+func (u unit) doc() string {
+	if u.fused {
+		return "all of the context " + u.name + " that events call"
+	}
+	return u.functions[0].Doc
+}
+
+// context is that of all its functions.
+func (u unit) context() string { return cmp.Or(string(u.functions[0].Context), "none") }
+
+// env is what the functions are told besides the ConfigMap relevo: what they
+// need, and no secret that they do not.
+func (u unit) env() []corev1.EnvVar {
+	var env []corev1.EnvVar
+	set := func(name, value string) { env = append(env, corev1.EnvVar{Name: name, Value: value}) }
+	secret := func(name, secret, key string) {
+		env = append(env, corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{
+			LocalObjectReference: corev1.LocalObjectReference{Name: secret}, Key: key,
+		}}})
+	}
+	var names []string
+	for _, f := range u.functions {
+		names = append(names, f.Name)
+	}
+	set("FUNCTION", strings.Join(names, ","))
+	secret("RELEVO_REDIS_URL", "relevo-redis", "url")
+	if u.serves("assignment-created", "worker") { // one signs with it, the other checks
+		secret("RELEVO_WORKER_KEY", "relevo-worker", "key")
+	}
+	if u.serves("assignment-created") {
+		set("RELEVO_WORKER_URL", "http://worker."+domain)
+	}
+	if u.serves("api") {
+		secret("RELEVO_API_TOKEN", "relevo-api", "token")
+	}
+	if u.serves("clock-ticked", "api") { // one heals, the other wakes
+		set("RELEVO_HOST_FUNCTIONS", u.addresses)
+	}
+	if u.launches() {
+		set("RELEVO_PROVIDER_KUBERNETES_NAMESPACE", jobs)
+	}
+	return env
+}
