@@ -55,7 +55,7 @@ func (f *Function) Start(ctx context.Context, settings map[string]string) error 
 func frontDoor(c config.Config, d functions.Deps) fn.Function {
 	return api.New(&api.API{
 		Runs: d.Runs, Pools: d.Pools, Groups: d.Groups, Routes: d.Routes,
-		Logs: d.Reports.Logs, Publish: d.Reports.Publish, Token: c.API.Token.Reveal(),
+		Logs: d.Reports.Logs, Feed: d.Feed, Publish: d.Reports.Publish, Token: c.API.Token.Reveal(),
 	})
 }
 

@@ -79,11 +79,19 @@ type Redis struct {
 	// Address of Redis, redis://user:password@host:port/db or rediss:// for TLS.
 	// Unset: `relevo` runs one of its own.
 	URL Secret `env:"RELEVO_REDIS_URL"`
+	// On Knative logs are kept in Redis: the most bytes of all of them. When they
+	// are full, steps with output wait. Finished runs leave after seven days.
+	LogBytes int64 `env:"RELEVO_REDIS_LOG_BYTES" default:"1073741824"`
+	// The most bytes of one attempt's log there.
+	LogBytesEach int64 `env:"RELEVO_REDIS_LOG_BYTES_EACH" default:"67108864"`
+	// The most bytes of the newest events that Redis keeps for those who watch.
+	FeedBytes int64 `env:"RELEVO_REDIS_FEED_BYTES" default:"33554432"`
 }
 
 // Data is where `relevo` keeps files.
 type Data struct {
-	// Folder for state, logs and artifacts.
+	// Folder for state, logs and artifacts. On Knative it is for a single process:
+	// logs are then kept there instead of in Redis.
 	Dir string `env:"RELEVO_DATA_DIR"`
 }
 

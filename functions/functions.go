@@ -30,6 +30,7 @@ import (
 	workerterminated "github.com/relevo-ci/relevo/functions/worker-terminated"
 	workerterminatedscheduler "github.com/relevo-ci/relevo/functions/worker-terminated-scheduler"
 	"github.com/relevo-ci/relevo/shared/domain/scheduling"
+	"github.com/relevo-ci/relevo/shared/feed"
 	"github.com/relevo-ci/relevo/shared/fn"
 	"github.com/relevo-ci/relevo/shared/state"
 	"github.com/relevo-ci/relevo/shared/workers"
@@ -45,7 +46,7 @@ type Deps struct {
 	Clock   *clockticked.Clock
 	Reports *worker.Reports
 	// Feed may be nil: then nobody watches.
-	Feed eventrecorded.Feed
+	Feed feed.Feed
 	// Front are the front doors that the process serves besides, made by whoever
 	// puts it together: functions/api. They link more than a handler needs (the
 	// compiler of pipelines, an OpenAPI document), and every function would start

@@ -172,7 +172,7 @@ func (s *Service) deps(ctx context.Context, committer *state.Committer, provider
 		}
 		launcher.Settings.Installation = moment.Installation
 	}
-	kept, err := openLogs(c.Data.Dir)
+	kept, err := s.logs()
 	if err != nil {
 		return functions.Deps{}, err
 	}
@@ -180,19 +180,22 @@ func (s *Service) deps(ctx context.Context, committer *state.Committer, provider
 	return functions.Deps{
 		Runs: runs, Pools: pools, Groups: groups, Workers: launcher,
 		Routes:  scheduling.Pools{Default: events.PoolID(c.Scheduler.Pool)},
-		Clock:   &clockticked.Clock{Runs: runs, Pools: pools, Groups: groups, Workers: launcher, Publish: s.publish},
+		Clock:   &clockticked.Clock{Runs: runs, Pools: pools, Groups: groups, Workers: launcher, Publish: s.publish, Forget: kept.Remove},
 		Reports: &worker.Reports{Runs: runs, Logs: kept, Publish: s.publish},
+		Feed:    s.store.Feed(redis.FeedBounds{Bytes: c.Redis.FeedBytes}),
 	}, nil
 }
 
-// logsInMemory bounds, in bytes, the logs of a process without a folder.
-const logsInMemory = 64 << 20
-
-func openLogs(dir string) (logs.Store, error) {
-	if dir == "" {
-		return logs.NewMemory(logsInMemory), nil
+// logs are in Redis, where every process finds them, unless this one has a
+// folder for them.
+func (s *Service) logs() (logs.Store, error) {
+	if dir := s.config.Data.Dir; dir != "" {
+		return logs.NewFiles(filepath.Join(dir, "logs"))
 	}
-	return logs.NewFiles(filepath.Join(dir, "logs"))
+	return s.store.Logs(redis.LogBounds{
+		All: s.config.Redis.LogBytes, Each: s.config.Redis.LogBytesEach,
+		Advice: "raise RELEVO_REDIS_LOG_BYTES or RELEVO_REDIS_LOG_BYTES_EACH, and Redis's memory with it",
+	}), nil
 }
 
 func (s *Service) address(function string) string {

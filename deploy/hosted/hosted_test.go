@@ -14,7 +14,9 @@ import (
 	"github.com/relevo-ci/relevo/config"
 	"github.com/relevo-ci/relevo/deploy/hosted"
 	"github.com/relevo-ci/relevo/events"
+	"github.com/relevo-ci/relevo/functions"
 	"github.com/relevo-ci/relevo/providers/fake"
+	"github.com/relevo-ci/relevo/shared/fn"
 	"github.com/relevo-ci/relevo/shared/provider"
 	"github.com/relevo-ci/relevo/shared/redis/server"
 )
@@ -98,6 +100,62 @@ func TestPicksWhatItCanServe(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestProcessesShareLogsAndFeed: what one process keeps of a log, and what
+// event-recorded hears in another, a third one shows.
+func TestProcessesShareLogsAndFeed(t *testing.T) {
+	url := "RELEVO_REDIS_URL=" + redis(t).URL()
+	process := func(service string) (*hosted.Service, functions.Deps) {
+		var deps functions.Deps
+		s, err := hosted.Open(t.Context(), settings(t, url, "RELEVO_WORKER_KEY=key", "K_SERVICE="+service), hosted.Options{
+			Front: func(d functions.Deps) []fn.Function { deps = d; return nil },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		return s, deps
+	}
+	_, worker := process("worker")
+	recorder, _ := process("event-recorded")
+	_, shown := process("run-requested")
+
+	ref := events.AttemptRef{JobRef: events.JobRef{Run: "01JABCDEFGHJKMNPQRSTVWXYZ0", Job: "build"}, Attempt: 1}
+	if _, err := worker.Reports.Logs.Append(t.Context(), ref, 0, []byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, 10)
+	if n, _, _, err := shown.Reports.Logs.Read(t.Context(), ref, 0, buf); err != nil || string(buf[:n]) != "hello" {
+		t.Errorf("the log is %q, %v", buf[:n], err)
+	}
+	if err := shown.Clock.Forget(t.Context(), ref.Run); err != nil {
+		t.Fatal(err)
+	}
+	if _, size, _, err := worker.Reports.Logs.Read(t.Context(), ref, 0, nil); size != 0 || err != nil {
+		t.Errorf("the log of a retired run has %d bytes, %v", size, err)
+	}
+
+	at, err := shown.Feed.Last(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := events.New("1", "/relevo/test", "", time.Now(), events.RunStarted{RunRef: events.RunRef{Run: ref.Run}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := json.Marshal(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(raw))
+	request.Header.Set("Content-Type", "application/cloudevents+json")
+	answer := httptest.NewRecorder()
+	recorder.ServeHTTP(answer, request)
+	b, err := shown.Feed.Next(t.Context(), at, 1)
+	if answer.Code != http.StatusAccepted || err != nil || b.Entries[0].RunID != string(ref.Run) {
+		t.Errorf("answered %d; the feed has %+v, %v", answer.Code, b, err)
 	}
 }
 

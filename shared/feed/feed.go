@@ -2,7 +2,8 @@
 // event stream of the REST interface, a CLI that follows a run.
 //
 // It is a window, not the truth: what fell out of it still stands in the
-// ledgers. Feed is the port; Memory keeps the window in this process.
+// ledgers. Feed is the port; Memory keeps the window in this process,
+// shared/redis keeps one for many. Both pass the suite in feedtest.
 package feed
 
 import (
@@ -80,8 +81,8 @@ func (e Entry) Envelope() (events.Envelope, error) {
 	return env, err
 }
 
-// encode gives the data of an event's frame.
-func encode(e events.Envelope) ([]byte, error) {
+// Encode gives the data of an event's frame: what an implementation keeps.
+func Encode(e events.Envelope) ([]byte, error) {
 	if strings.ContainsAny(string(e.Type), "\r\n") {
 		return nil, fmt.Errorf("%w: type %q", events.ErrInvalid, e.Type)
 	}
@@ -92,46 +93,53 @@ func encode(e events.Envelope) ([]byte, error) {
 	return raw, nil
 }
 
-func newEntry(p Position, e events.Envelope, raw []byte) Entry {
-	h := head(p, e.Type)
+// NewEntry puts an entry together of what Encode gave.
+func NewEntry(p Position, t events.Type, runID string, raw []byte) Entry {
+	h := head(p, t)
 	frame := make([]byte, 0, len(h)+len(raw)+2)
 	frame = append(append(append(frame, h...), raw...), "\n\n"...)
-	return Entry{Position: p, Type: e.Type, RunID: e.RunID, Frame: frame}
+	return Entry{Position: p, Type: t, RunID: runID, Frame: frame}
 }
 
 func head(p Position, t events.Type) string {
 	return "id: " + string(p) + "\nevent: " + string(t) + "\ndata: "
 }
 
-// place is a position taken apart: the n-th entry of a generation.
-type place struct {
-	generation string
-	n          uint64
+// Place is a position taken apart: the n-th entry of a generation, which is a
+// feed's own name for itself. The zero Place is Oldest.
+type Place struct {
+	Generation string
+	N          uint64
 }
 
-func (p place) position() Position {
-	return Position(p.generation + "." + strconv.FormatUint(p.n, 10))
+// Position is the place's name.
+func (p Place) Position() Position {
+	if p == (Place{}) {
+		return Oldest
+	}
+	return Position(p.Generation + "." + strconv.FormatUint(p.N, 10))
 }
 
 // Valid tells whether p has the form of a position.
 func (p Position) Valid() bool {
-	_, err := parse(p)
+	_, err := p.Place()
 	return err == nil
 }
 
-// parse accepts only the one form that position writes, and Oldest.
-func parse(p Position) (place, error) {
+// Place takes a position apart: only the one form that Position writes, and
+// Oldest; else ErrInvalid.
+func (p Position) Place() (Place, error) {
 	if p == Oldest {
-		return place{}, nil
+		return Place{}, nil
 	}
 	i := strings.LastIndexByte(string(p), '.')
 	if i < 1 || len(p) > 64 {
-		return place{}, fmt.Errorf("%w: %.70q", ErrInvalid, p)
+		return Place{}, fmt.Errorf("%w: %.70q", ErrInvalid, p)
 	}
 	n, err := strconv.ParseUint(string(p[i+1:]), 10, 64)
-	at := place{generation: string(p[:i]), n: n}
-	if err != nil || at.position() != p || !plain(at.generation) {
-		return place{}, fmt.Errorf("%w: %.70q", ErrInvalid, p)
+	at := Place{Generation: string(p[:i]), N: n}
+	if err != nil || at.Position() != p || !plain(at.Generation) {
+		return Place{}, fmt.Errorf("%w: %.70q", ErrInvalid, p)
 	}
 	return at, nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/relevo-ci/relevo/events"
 	"github.com/relevo-ci/relevo/shared/feed"
+	"github.com/relevo-ci/relevo/shared/feed/feedtest"
 )
 
 func event(n int) events.Envelope {
@@ -51,82 +52,8 @@ func runs(b feed.Batch) string {
 	return strings.Join(s, " ")
 }
 
-func TestReadsInOrderFromAnywhere(t *testing.T) {
-	f := feed.NewMemory(100, 1<<20)
-	record(t, f, 1, 5)
-	first := next(t, f, feed.Oldest, 2)
-	rest := next(t, f, first.Last(), 100)
-	if got := runs(first) + "|" + runs(rest); got != "1 2|3 4 5" {
-		t.Errorf("read %s", got)
-	}
-	if first.Gap || rest.Gap {
-		t.Error("a gap where there is none")
-	}
-	last, err := f.Last(t.Context())
-	if err != nil || last != rest.Last() {
-		t.Errorf("the last position is %s (%v), not %s", last, err, rest.Last())
-	}
-	record(t, f, 6, 6)
-	if got := runs(next(t, f, last, 100)); got != "6" {
-		t.Errorf("from the last position: %s", got)
-	}
-}
-
-func TestAnEventIsKeptOnce(t *testing.T) {
-	f := feed.NewMemory(100, 1<<20)
-	record(t, f, 1, 3)
-	record(t, f, 2, 4)
-	if got := runs(next(t, f, feed.Oldest, 100)); got != "1 2 3 4" {
-		t.Errorf("kept %s", got)
-	}
-}
-
-func TestWindowIsBoundedByCount(t *testing.T) {
-	f := feed.NewMemory(3, 1<<20)
-	record(t, f, 1, 2)
-	behind := next(t, f, feed.Oldest, 1).Last()
-	record(t, f, 3, 10)
-	b := next(t, f, behind, 100)
-	if runs(b) != "8 9 10" || !b.Gap || b.Missed != 6 {
-		t.Errorf("got %q, gap %v of %d; want 8 9 10 and a gap of 6", runs(b), b.Gap, b.Missed)
-	}
-	if b := next(t, f, feed.Oldest, 100); b.Gap || runs(b) != "8 9 10" {
-		t.Errorf("from the oldest: %q, gap %v", runs(b), b.Gap)
-	}
-	record(t, f, 3, 3) // fell out: it is news again
-	if got := runs(next(t, f, feed.Oldest, 100)); got != "9 10 3" {
-		t.Errorf("an event that fell out and came again: %s", got)
-	}
-}
-
-func TestWindowIsBoundedByBytes(t *testing.T) {
-	f := feed.NewMemory(1000, 1<<20)
-	record(t, f, 1, 1)
-	size := int64(len(next(t, f, feed.Oldest, 1).Entries[0].Frame))
-	f = feed.NewMemory(1000, 4*size)
-	record(t, f, 1, 9)
-	if got := runs(next(t, f, feed.Oldest, 100)); got != "6 7 8 9" {
-		t.Errorf("kept %s of four events' bytes", got)
-	}
-	f = feed.NewMemory(1000, 1)
-	record(t, f, 1, 2)
-	if got := runs(next(t, f, feed.Oldest, 100)); got != "2" {
-		t.Errorf("kept %s; the newest stays whatever its size", got)
-	}
-}
-
-func TestAForeignPositionIsAGap(t *testing.T) {
-	other := feed.NewMemory(10, 1<<20)
-	record(t, other, 1, 7)
-	foreign, err := other.Last(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := feed.NewMemory(10, 1<<20)
-	record(t, f, 8, 9)
-	if b := next(t, f, foreign, 10); !b.Gap || b.Missed != 0 || runs(b) != "8 9" {
-		t.Errorf("got %q, gap %v of %d", runs(b), b.Gap, b.Missed)
-	}
+func TestMemory(t *testing.T) {
+	feedtest.Run(t, func(_ *testing.T, count int, bytes int64) feed.Feed { return feed.NewMemory(count, bytes) })
 }
 
 func TestNextWaits(t *testing.T) {
@@ -156,80 +83,6 @@ func TestNextWaits(t *testing.T) {
 			t.Errorf("nothing came, and Next said %v", err)
 		}
 	})
-}
-
-// Readers that come and go while events arrive see each once and in order.
-func TestManyReadersSeeAll(t *testing.T) {
-	const count = 2000
-	f := feed.NewMemory(count, 64<<20)
-	var wg sync.WaitGroup
-	for range 8 {
-		wg.Go(func() {
-			at, seen := feed.Oldest, 0
-			for seen < count {
-				b, err := f.Next(t.Context(), at, 7)
-				if err != nil || b.Gap {
-					t.Errorf("after %s: %v, gap %v", at, err, b.Gap)
-					return
-				}
-				for _, e := range b.Entries {
-					seen++
-					if want := fmt.Sprintf("run-%d", seen); e.RunID != want {
-						t.Errorf("got %s, want %s", e.RunID, want)
-						return
-					}
-				}
-				at = b.Last()
-			}
-		})
-	}
-	record(t, f, 1, count)
-	wg.Wait()
-}
-
-func TestFrame(t *testing.T) {
-	f := feed.NewMemory(10, 1<<20)
-	want := event(1)
-	want.Data = []byte("{\n \"run\": \"line\\nbreak\"}")
-	if err := f.Record(t.Context(), want); err != nil {
-		t.Fatal(err)
-	}
-	e := next(t, f, feed.Oldest, 1).Entries[0]
-	frame := string(e.Frame)
-	if frame != "id: "+string(e.Position)+"\nevent: "+string(want.Type)+"\ndata: "+string(e.JSON())+"\n\n" {
-		t.Errorf("the frame is %q", frame)
-	}
-	if strings.Count(frame, "\n") != 4 {
-		t.Errorf("%d line ends in %q, of which a reader makes as many fields", strings.Count(frame, "\n"), frame)
-	}
-	got, err := e.Envelope()
-	if err != nil || got.ID != want.ID || string(got.Data) != `{"run":"line\nbreak"}` {
-		t.Errorf("decoded %+v, %v", got, err)
-	}
-}
-
-func TestRefuses(t *testing.T) {
-	f := feed.NewMemory(10, 1<<20)
-	forged := event(1)
-	forged.Type = "x\nid: 7"
-	if err := f.Record(t.Context(), forged); !errors.Is(err, events.ErrInvalid) {
-		t.Errorf("a type of two lines: %v", err)
-	}
-	torn := event(1)
-	torn.Data = []byte("{")
-	if err := f.Record(t.Context(), torn); !errors.Is(err, events.ErrInvalid) {
-		t.Errorf("data that is no JSON: %v", err)
-	}
-	for _, p := range []feed.Position{"", "1", ".1", "a.-1", "a.01", "a.1 ", "a\n.1", "é.1", feed.Position(strings.Repeat("a", 80)) + ".1"} {
-		if _, err := f.Next(t.Context(), p, 1); !errors.Is(err, feed.ErrInvalid) {
-			t.Errorf("position %q: %v", p, err)
-		}
-	}
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := f.Record(ended, event(1)); !errors.Is(err, context.Canceled) {
-		t.Errorf("recorded for nobody: %v", err)
-	}
 }
 
 // Whatever is taken for a position can stand in a header, and names itself.

@@ -42,7 +42,7 @@ func (m *Memory) Record(ctx context.Context, e events.Envelope) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("feed: record %s: %w", e.ID, err)
 	}
-	raw, err := encode(e)
+	raw, err := Encode(e)
 	if err != nil {
 		return err
 	}
@@ -52,7 +52,7 @@ func (m *Memory) Record(ctx context.Context, e events.Envelope) error {
 		return nil
 	}
 	m.last++
-	entry := newEntry(place{m.generation, m.last}.position(), e, raw)
+	entry := NewEntry(Place{m.generation, m.last}.Position(), e.Type, e.RunID, raw)
 	m.entries, m.ids = append(m.entries, entry), append(m.ids, e.ID)
 	m.known[e.ID] = struct{}{}
 	m.held += int64(len(entry.Frame))
@@ -79,12 +79,12 @@ func (m *Memory) Last(ctx context.Context) (Position, error) {
 	}
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return place{m.generation, m.last}.position(), nil
+	return Place{m.generation, m.last}.Position(), nil
 }
 
 // Next reads on from a position; see Feed.
 func (m *Memory) Next(ctx context.Context, after Position, n int) (Batch, error) {
-	at, err := parse(after)
+	at, err := after.Place()
 	if err != nil {
 		return Batch{}, err
 	}
@@ -105,20 +105,20 @@ func (m *Memory) Next(ctx context.Context, after Position, n int) (Batch, error)
 
 // read gives what there is after a place, and a channel that is closed when
 // there is more.
-func (m *Memory) read(at place, n int) (Batch, <-chan struct{}) {
+func (m *Memory) read(at Place, n int) (Batch, <-chan struct{}) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	before := m.last - uint64(len(m.entries)) // number of the last one dropped
 	b := Batch{}
 	skip := uint64(0)
 	switch {
-	case at == place{}: // Oldest
-	case at.generation != m.generation || at.n > m.last:
+	case at == Place{}: // Oldest
+	case at.Generation != m.generation || at.N > m.last:
 		b.Gap = true
-	case at.n < before:
-		b.Gap, b.Missed = true, before-at.n
+	case at.N < before:
+		b.Gap, b.Missed = true, before-at.N
 	default:
-		skip = at.n - before
+		skip = at.N - before
 	}
 	rest := m.entries[skip:]
 	b.Entries = append(b.Entries, rest[:min(n, len(rest))]...)

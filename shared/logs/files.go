@@ -73,7 +73,7 @@ func (f *Files) lock(ref events.AttemptRef) *sync.Mutex {
 
 // Append keeps data at offset; see Store.
 func (f *Files) Append(_ context.Context, ref events.AttemptRef, offset int64, data []byte) (int64, error) {
-	if err := check(ref); err != nil {
+	if err := Check(ref); err != nil {
 		return 0, err
 	}
 	mu := f.lock(ref)
@@ -144,7 +144,7 @@ func (f *Files) limit(ref events.AttemptRef) (int64, error) {
 
 // Read copies what is at offset into buf; see Store.
 func (f *Files) Read(_ context.Context, ref events.AttemptRef, offset int64, buf []byte) (int, int64, bool, error) {
-	if err := check(ref); err != nil {
+	if err := Check(ref); err != nil {
 		return 0, 0, false, err
 	}
 	if offset < 0 {
@@ -185,7 +185,7 @@ func (f *Files) Wait(ctx context.Context, ref events.AttemptRef, offset int64) e
 
 // Close fixes the log's size; see Store.
 func (f *Files) Close(_ context.Context, ref events.AttemptRef, size int64) error {
-	if err := check(ref); err != nil {
+	if err := Check(ref); err != nil {
 		return err
 	}
 	mu := f.lock(ref)
@@ -240,7 +240,7 @@ func (f *Files) replace(path, text string) error {
 
 // Remove forgets every log of a run; see Store.
 func (f *Files) Remove(_ context.Context, run events.RunID) error {
-	if err := checkRun(run); err != nil {
+	if err := CheckRun(run); err != nil {
 		return err
 	}
 	if err := os.RemoveAll(filepath.Join(f.dir, string(run))); err != nil {

@@ -1,8 +1,8 @@
 // Package logs keeps what attempts wrote: one append-only log per attempt,
 // named by run, job, attempt and fence, so that two attempts never mix.
 //
-// Store is the port. Memory and Files implement it and pass the suite in
-// logstest.
+// Store is the port. Memory and Files implement it here, shared/redis does for
+// an installation of many processes; all pass the suite in logstest.
 package logs
 
 import (
@@ -21,7 +21,8 @@ var (
 	ErrInvalid = errors.New("logs: invalid")
 	// ErrClosed: the bytes lie beyond the size that the log was closed with.
 	ErrClosed = errors.New("logs: closed")
-	// ErrFull: a bounded store has no room. Remove runs, then repeat the call.
+	// ErrFull: a bounded store has no room. Remove runs, or raise the bound, then
+	// repeat the call.
 	ErrFull = errors.New("logs: full")
 )
 
@@ -55,10 +56,10 @@ type Store interface {
 // open marks a log that was not closed.
 const open int64 = -1
 
-// check refuses names that cannot be those of an attempt. They come from the
+// Check refuses names that cannot be those of an attempt. They come from the
 // network and become paths.
-func check(ref events.AttemptRef) error {
-	if err := checkRun(ref.Run); err != nil {
+func Check(ref events.AttemptRef) error {
+	if err := CheckRun(ref.Run); err != nil {
 		return err
 	}
 	switch {
@@ -70,8 +71,8 @@ func check(ref events.AttemptRef) error {
 	return nil
 }
 
-// checkRun accepts a ULID in the one form that its generator writes.
-func checkRun(run events.RunID) error {
+// CheckRun accepts a ULID in the one form that its generator writes.
+func CheckRun(run events.RunID) error {
 	if len(run) != 26 {
 		return fmt.Errorf("%w: run %.40q is not a ULID", ErrInvalid, run)
 	}

@@ -45,7 +45,7 @@ func (m *Memory) log(ref events.AttemptRef) *memoryLog {
 
 // Append keeps data at offset; see Store.
 func (m *Memory) Append(_ context.Context, ref events.AttemptRef, offset int64, data []byte) (int64, error) {
-	if err := check(ref); err != nil {
+	if err := Check(ref); err != nil {
 		return 0, err
 	}
 	m.mu.Lock()
@@ -67,7 +67,7 @@ func (m *Memory) Append(_ context.Context, ref events.AttemptRef, offset int64, 
 
 // Read copies what is at offset into buf; see Store.
 func (m *Memory) Read(_ context.Context, ref events.AttemptRef, offset int64, buf []byte) (int, int64, bool, error) {
-	if err := check(ref); err != nil {
+	if err := Check(ref); err != nil {
 		return 0, 0, false, err
 	}
 	if offset < 0 {
@@ -93,7 +93,7 @@ func (m *Memory) Wait(ctx context.Context, ref events.AttemptRef, offset int64) 
 
 // Close fixes the log's size; see Store.
 func (m *Memory) Close(_ context.Context, ref events.AttemptRef, size int64) error {
-	if err := check(ref); err != nil {
+	if err := Check(ref); err != nil {
 		return err
 	}
 	m.mu.Lock()
@@ -110,7 +110,7 @@ func (m *Memory) Close(_ context.Context, ref events.AttemptRef, size int64) err
 
 // Remove forgets every log of a run; see Store.
 func (m *Memory) Remove(_ context.Context, run events.RunID) error {
-	if err := checkRun(run); err != nil {
+	if err := CheckRun(run); err != nil {
 		return err
 	}
 	m.mu.Lock()

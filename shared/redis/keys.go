@@ -17,10 +17,34 @@ import (
 //	relevo:{p07}:pruned       string: cursor of the scan that prunes the inbox
 //	relevo:{meta}:store       hash: installation, epoch, run, replication
 //	relevo:{meta}:partitions  set: the partitions besides those of runs
+//
+// Logs and feed are kept beside the partitions, each with a tag of its own:
+//
+//	relevo:{logs}:lengths:<run>     hash: length by log
+//	relevo:{logs}:limits:<run>      hash: the size that a log was closed with
+//	relevo:{logs}:log:<run>/<log>   stream: chunks by offset + 1
+//	relevo:{logs}:bytes             string: length of all logs
+//	relevo:{feed}:feed              hash: generation, last, dropped, bytes
+//	relevo:{feed}:ids               hash: number of an entry by event id
+//	relevo:{feed}:entries           stream: entries by number
+//
+// and channels of their own, on which a change is told.
 const (
 	storeKey      = "relevo:{meta}:store"
 	partitionsKey = "relevo:{meta}:partitions"
+
+	logBytesKey = "relevo:{logs}:bytes"
+	logsChanged = "relevo:{logs}:changed" // a channel: <run>/<log>
+
+	feedKey     = "relevo:{feed}:feed"
+	feedIDsKey  = "relevo:{feed}:ids"
+	entriesKey  = "relevo:{feed}:entries"
+	feedChanged = "relevo:{feed}:changed" // a channel
 )
+
+func logLengths(run string) string     { return "relevo:{logs}:lengths:" + run }
+func logLimits(run string) string      { return "relevo:{logs}:limits:" + run }
+func logChunks(run, log string) string { return "relevo:{logs}:log:" + run + "/" + log }
 
 // partition builds the keys of one partition; it is their common start.
 type partition string

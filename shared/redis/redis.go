@@ -1,6 +1,9 @@
 // Package redis is the store in Redis: the truth of every installation that
 // outlives a process.
 //
+// Beside the truth it keeps what all processes of an installation share: the
+// logs of attempts, and the feed of those who watch.
+//
 // A commit is one Lua script on the keys of one partition. Redis must run with
 // an append-only file that is fsynced always if no acknowledged commit may ever
 // be lost; with less, a restart may lose the last ones, and the epoch tells.
@@ -37,6 +40,7 @@ type Store struct {
 	options  *goredis.Options
 	proposal string // of an installation id, should there be none yet
 	current  atomic.Pointer[session]
+	bell     bell
 }
 
 var _ protocol.Store = (*Store)(nil)
@@ -61,6 +65,7 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	parsed.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 
 	s := &Store{options: parsed, proposal: strings.ToLower(rand.Text()[:13])}
+	s.bell.options = parsed
 	s.current.Store(newSession(parsed, s.proposal))
 	if err := s.with(func(life *session) error { return life.ready(ctx) }); err != nil {
 		return nil, errors.Join(fmt.Errorf("redis: connect to %s: %w", parsed.Addr, err), s.Close())
@@ -78,7 +83,7 @@ func (silent) Printf(context.Context, string, ...any) {}
 
 // Close closes the connections. Calls under way fail.
 func (s *Store) Close() error {
-	if err := s.current.Load().client.Close(); err != nil {
+	if err := errors.Join(s.bell.close(), s.current.Load().client.Close()); err != nil {
 		return fmt.Errorf("redis: close: %w", err)
 	}
 	return nil

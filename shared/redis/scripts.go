@@ -17,9 +17,24 @@ var (
 	pruneLua string
 	//go:embed scripts/join.lua
 	joinLua string
+	//go:embed scripts/append.lua
+	appendLua string
+	//go:embed scripts/read.lua
+	readLua string
+	//go:embed scripts/close.lua
+	closeLua string
+	//go:embed scripts/remove.lua
+	removeLua string
+	//go:embed scripts/record.lua
+	recordLua string
 
 	commitScript = goredis.NewScript(commitLua)
 	outboxScript = goredis.NewScript(outboxLua)
 	pruneScript  = goredis.NewScript(pruneLua)
 	joinScript   = goredis.NewScript(joinLua)
+	appendScript = goredis.NewScript(appendLua)
+	readScript   = goredis.NewScript(readLua)
+	closeScript  = goredis.NewScript(closeLua)
+	removeScript = goredis.NewScript(removeLua)
+	recordScript = goredis.NewScript(recordLua)
 )

@@ -76,6 +76,8 @@ var ports = []Row{
 	{"shared/fn", "the shape of a function and its middleware, the same in every host"},
 	{"shared/state", "load, decide, commit over the protocol's port; it knows no store"},
 	{"shared/provider", "the port to whatever runs workers; providers/ implement it"},
+	{"shared/logs", "the port to what attempts wrote; redis implements it for many processes"},
+	{"shared/feed", "the port to the events that people watch; redis implements it for many processes"},
 	{"shared/fault", "the kinds of error, mapped once to retry and HTTP"},
 }
 
