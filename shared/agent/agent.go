@@ -47,8 +47,9 @@ const memoryLimit = 48 << 20
 const minToken = 8
 
 // Usage is what the agent can be asked to do.
-const Usage = `usage: relevo-agent run LAUNCH   run the job of a launch file
-       relevo-agent dial PORT    connect to a port on loopback, or to that in a file
+const Usage = `usage: relevo-agent run LAUNCH [PORT]         run the job of a launch file; PORT is for who looks in
+       relevo-agent dial PORT                 connect to a port on loopback, or to that in a file
+       relevo-agent install PATH [FROM TO]... copy this program, and files that its user alone may read
        relevo-agent version
 `
 
@@ -57,7 +58,15 @@ const Usage = `usage: relevo-agent run LAUNCH   run the job of a launch file
 func Main(args, environ []string, version string, stdin io.Reader, stdout, stderr io.Writer) int {
 	switch {
 	case len(args) == 2 && args[0] == "run":
-		return run(args[1], environ, slog.New(slog.NewTextHandler(stderr, nil)))
+		return run(args[1], "", environ, slog.New(slog.NewTextHandler(stderr, nil)))
+	case len(args) == 3 && args[0] == "run":
+		return run(args[1], args[2], environ, slog.New(slog.NewTextHandler(stderr, nil)))
+	case len(args) >= 2 && len(args)%2 == 0 && args[0] == "install":
+		if err := install(args[1], args[2:]); err != nil {
+			fmt.Fprintln(stderr, err)
+			return ExitTrouble
+		}
+		return ExitDone
 	case len(args) == 2 && args[0] == "dial":
 		if err := inspect.Dial(args[1], stdin, stdout); err != nil {
 			fmt.Fprintln(stderr, err)
@@ -76,6 +85,7 @@ func Main(args, environ []string, version string, stdin io.Reader, stdout, stder
 type attempt struct {
 	launch   *execution.Launch
 	dir      string // of the launch
+	port     string // for who looks in; empty: any
 	temp     string
 	trouble  error // why there is no temp: to be reported
 	log      *slog.Logger
@@ -87,8 +97,9 @@ type attempt struct {
 	stops    *stops
 }
 
-// run runs the job of a launch file.
-func run(launch string, environ []string, logger *slog.Logger) int {
+// run runs the job of a launch file. Who looks in does so at port, or at any
+// free one where it is empty.
+func run(launch, port string, environ []string, logger *slog.Logger) int {
 	debug.SetMemoryLimit(memoryLimit)
 	stops := newStops()
 	listenForSignals(stops)
@@ -100,6 +111,7 @@ func run(launch string, environ []string, logger *slog.Logger) int {
 		}
 		return ExitTrouble
 	}
+	a.port = port
 	defer func() { _ = os.RemoveAll(a.temp) }() // "" removes nothing
 	defer a.spool.Close()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -228,7 +240,7 @@ func (a *attempt) job(ctx context.Context, environ []string, gone <-chan struct{
 // inspection lets people look in, where that is possible.
 func (a *attempt) inspection(ctx context.Context, j *job) {
 	s := &inspect.Server{
-		Token: a.launch.Token, Log: a.spool.ReadAt, Bounds: a.spool.Bounds, Errors: a.log,
+		Token: a.launch.Token, Port: a.port, Log: a.spool.ReadAt, Bounds: a.spool.Bounds, Errors: a.log,
 		Exec: func(ctx context.Context, script string, out io.Writer) (int, error) {
 			return j.exec(script, ctx.Done(), writer(out))
 		},

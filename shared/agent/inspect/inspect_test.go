@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -185,5 +186,20 @@ func TestDial(t *testing.T) {
 	}
 	if err := Dial("/no/such/file", strings.NewReader(""), io.Discard); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestListensWhereItIsTold takes a port that was free a moment ago.
+func TestListensWhereItIsTold(t *testing.T) {
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "http://" + free.Addr().String()
+	if err := free.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := start(t, &Server{Port: want[strings.LastIndex(want, ":")+1:]}); got != want {
+		t.Errorf("it listens at %s, want %s", got, want)
 	}
 }

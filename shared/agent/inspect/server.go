@@ -4,6 +4,7 @@
 package inspect
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"encoding/json"
@@ -59,6 +60,9 @@ const (
 //	GET  /logs?offset=  the log from there on, as far as it is still here
 type Server struct {
 	Token string
+	// Port to listen on, where the worker has its network for itself and others
+	// are to know the port beforehand; empty: any free one.
+	Port string
 	// Exec runs a script and writes what it prints, masked.
 	Exec func(ctx context.Context, script string, out io.Writer) (exit int, err error)
 	// Log reads the spooled log at offset, and Bounds tells what there is.
@@ -74,7 +78,7 @@ type Server struct {
 // Listen serves on loopback until ctx ends, and writes the port into a file.
 // It returns when it listens.
 func (s *Server) Listen(ctx context.Context, portFile string) error {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", cmp.Or(s.Port, "0")))
 	if err != nil {
 		return fmt.Errorf("inspect: listen: %w", err)
 	}
