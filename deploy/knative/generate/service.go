@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
@@ -39,24 +40,7 @@ func (u unit) account() *corev1.ServiceAccount {
 
 // service is the Knative Service of the unit, and why it is so.
 func (u unit) service() (*servingv1.Service, []remark) {
-	annotations := map[string]string{autoscaling.MinScaleAnnotationKey: "0"}
-	at := []string{"spec", "template", "metadata", "annotations"}
-	remarks := []remark{
-		{append(at, autoscaling.MinScaleAnnotationKey), "sleeps when there is nothing to do"},
-		{[]string{"spec", "template", "spec", "containerConcurrency"}, u.shape.concurrency.why},
-		{[]string{"spec", "template", "spec", "timeoutSeconds"}, u.shape.timeout.why},
-	}
-	annotate := func(key, value, why string) {
-		annotations[key] = value
-		remarks = append(remarks, remark{append(at[:len(at):len(at)], key), why})
-	}
-	annotate(autoscaling.MaxScaleAnnotationKey, strconv.Itoa(u.shape.most.value), u.shape.most.why)
-	if w := u.shape.window; w != nil {
-		annotate(autoscaling.WindowAnnotationKey, w.value, w.why)
-	}
-	if k := u.shape.keep; k != nil {
-		annotate(autoscaling.ScaleDownDelayAnnotationKey, k.value, k.why)
-	}
+	annotations, remarks := u.scaling()
 	s := &servingv1.Service{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "serving.knative.dev/v1", Kind: "Service"},
 		ObjectMeta: metav1.ObjectMeta{Name: u.name, Namespace: namespace, Labels: u.labels()},
@@ -75,10 +59,33 @@ func (u unit) service() (*servingv1.Service, []remark) {
 			Containers:         []corev1.Container{u.container()},
 		},
 	}
-	if !u.launches() {
+	if !u.launches() { // Knative takes no other word on it than false
 		s.Spec.Template.Spec.AutomountServiceAccountToken = ptr.Bool(false)
 	}
 	return s, remarks
+}
+
+// scaling are the autoscaler's annotations, and why the unit has its size.
+func (u unit) scaling() (annotations map[string]string, remarks []remark) {
+	spec := []string{"spec", "template", "spec"}
+	remarks = []remark{
+		{slices.Concat(spec, []string{"containerConcurrency"}), u.shape.concurrency.why},
+		{slices.Concat(spec, []string{"timeoutSeconds"}), u.shape.timeout.why},
+	}
+	annotations = map[string]string{}
+	annotate := func(key, value, why string) {
+		annotations[key] = value
+		remarks = append(remarks, remark{[]string{"spec", "template", "metadata", "annotations", key}, why})
+	}
+	annotate(autoscaling.MinScaleAnnotationKey, "0", "sleeps when there is nothing to do")
+	annotate(autoscaling.MaxScaleAnnotationKey, strconv.Itoa(u.shape.most.value), u.shape.most.why)
+	if w := u.shape.window; w != nil {
+		annotate(autoscaling.WindowAnnotationKey, w.value, w.why)
+	}
+	if k := u.shape.keep; k != nil {
+		annotate(autoscaling.ScaleDownDelayAnnotationKey, k.value, k.why)
+	}
+	return annotations, remarks
 }
 
 // container is held to Pod Security's level restricted.
