@@ -121,6 +121,35 @@ type Pipeline struct {
 type Provider struct {
 	// Address of the Docker daemon. DOCKER_HOST is read where it is unset.
 	DockerHost string `env:"RELEVO_PROVIDER_DOCKER_HOST" or:"DOCKER_HOST" default:"unix:///var/run/docker.sock"`
+
+	// Namespace that jobs run in on Kubernetes.
+	KubernetesNamespace string `env:"RELEVO_PROVIDER_KUBERNETES_NAMESPACE" default:"relevo-jobs"`
+	// Image on Kubernetes that the agent is copied from into each job's pod; its
+	// entry point is the agent. Whoever launches there needs it.
+	KubernetesAgentImage string `env:"RELEVO_PROVIDER_KUBERNETES_AGENT_IMAGE"`
+	// Image on Kubernetes of the jobs that name none. Unset: they are refused.
+	KubernetesImage string `env:"RELEVO_PROVIDER_KUBERNETES_IMAGE"`
+	// Secrets of that namespace that images are pulled with, comma-separated.
+	KubernetesPullSecrets List `env:"RELEVO_PROVIDER_KUBERNETES_PULL_SECRETS"`
+	// Service account of the jobs' pods; they get no token of it. Unset: the
+	// namespace's default.
+	KubernetesServiceAccount string `env:"RELEVO_PROVIDER_KUBERNETES_SERVICE_ACCOUNT"`
+	// Labels of the nodes that jobs run on, name=value, comma-separated. Unset:
+	// any node.
+	KubernetesNodes Labels `env:"RELEVO_PROVIDER_KUBERNETES_NODES"`
+	// Runtime class of the jobs' pods, such as one that isolates them by virtual
+	// machines.
+	KubernetesRuntimeClass string `env:"RELEVO_PROVIDER_KUBERNETES_RUNTIME_CLASS"`
+	// Priority class of the jobs' pods.
+	KubernetesPriorityClass string `env:"RELEVO_PROVIDER_KUBERNETES_PRIORITY_CLASS"`
+	// Networks that jobs do not reach, in CIDR form, comma-separated, besides the
+	// link-local ones.
+	KubernetesBlock List `env:"RELEVO_PROVIDER_KUBERNETES_BLOCK"`
+	// Path of the kubectl configuration that says where the cluster is. Unset: the
+	// cluster that this runs in, else what kubectl uses.
+	KubernetesKubeconfig string `env:"RELEVO_PROVIDER_KUBERNETES_KUBECONFIG"`
+	// Context of that configuration. Unset: its current one.
+	KubernetesContext string `env:"RELEVO_PROVIDER_KUBERNETES_CONTEXT"`
 }
 
 // API is the REST API and the console of `relevo up`.

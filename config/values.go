@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
+	"strings"
 )
 
 // Secret is a text that formatting, logging and marshalling do not show.
@@ -49,5 +50,39 @@ func (o *Overrides) UnmarshalText(text []byte) error {
 		}
 	}
 	*o = form.Extensions
+	return nil
+}
+
+// List is texts, comma-separated.
+type List []string
+
+// UnmarshalText reads "a, b".
+func (l *List) UnmarshalText(text []byte) error {
+	*l = nil
+	for part := range strings.SplitSeq(string(text), ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			*l = append(*l, part)
+		}
+	}
+	return nil
+}
+
+// Labels are values by name.
+type Labels map[string]string
+
+// UnmarshalText reads "name=value, other=value".
+func (l *Labels) UnmarshalText(text []byte) error {
+	var parts List
+	if err := parts.UnmarshalText(text); err != nil {
+		return err
+	}
+	*l = Labels{}
+	for _, part := range parts {
+		name, value, ok := strings.Cut(part, "=")
+		if !ok || name == "" {
+			return fmt.Errorf("%q is not name=value", part)
+		}
+		(*l)[name] = value
+	}
 	return nil
 }
