@@ -22,6 +22,8 @@ type Emitter struct {
 	// Owner is the subject whose events, and those below it, the decision's
 	// partition orders: they get a sequence. Others get none.
 	Owner string
+	// Epoch is that of the state that the decision was made on.
+	Epoch uint32
 	// Version is the one that the owner's document will have.
 	Version uint64
 
@@ -44,7 +46,7 @@ func (m *Emitter) Emit(data Data) Envelope {
 	if err != nil {
 		panic(err)
 	}
-	e.Traceparent, e.Tracestate = m.Cause.Traceparent, m.Cause.Tracestate
+	e.Traceparent, e.Tracestate, e.Epoch = m.Cause.Traceparent, m.Cause.Tracestate, m.Epoch
 	if m.Owner != "" && strings.HasPrefix(e.Subject+"/", strings.TrimSuffix(m.Owner, "/")+"/") {
 		e.Sequence = m.Version*sequencesPerVersion + uint64(len(m.made))
 	}

@@ -21,6 +21,7 @@ var envelopes = rapid.Custom(func(t *rapid.T) events.Envelope {
 		CauseID: text("cause"), RunID: text("run"), PartitionKey: text("key"),
 		Sequence:    rapid.Uint64().Draw(t, "sequence"),
 		Traceparent: text("traceparent"), Tracestate: text("tracestate"),
+		Epoch: rapid.Uint32().Draw(t, "epoch"),
 	}
 	if rapid.Bool().Draw(t, "has time") {
 		e.Time = time.UnixMilli(rapid.Int64Range(0, 253402300799999).Draw(t, "time")).UTC()
@@ -95,6 +96,7 @@ func TestEnvelopeIsRefused(t *testing.T) {
 		"bad time":       `{"specversion":"1.0","id":"1","source":"/s","type":"t","time":"yesterday"}`,
 		"time past 9999": `{"specversion":"1.0","id":"1","source":"/s","type":"t","time":"9999-12-31T23:59:59-01:00"}`,
 		"time before 0":  `{"specversion":"1.0","id":"1","source":"/s","type":"t","time":"0000-01-01T00:00:00+01:00"}`,
+		"bad epoch":      `{"specversion":"1.0","id":"1","source":"/s","type":"t","epoch":"4294967296"}`,
 		"bad sequence":   `{"specversion":"1.0","id":"1","source":"/s","type":"t","sequence":"-1"}`,
 		"number as id":   `{"specversion":"1.0","id":1,"source":"/s","type":"t"}`,
 		"an array":       `[]`,

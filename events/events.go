@@ -47,6 +47,9 @@ type Envelope struct {
 	PartitionKey string // keeps the order of one run on brokers that partition
 	Traceparent  string // W3C trace context
 	Tracestate   string
+	// Epoch of the store whose state the event tells of; 0 where it tells of the
+	// world outside. One of an epoch that is over may tell of what was lost.
+	Epoch uint32
 }
 
 // Event is an envelope whose payload is decoded.
@@ -109,7 +112,7 @@ func New(id, source, causeID string, at time.Time, data Data) (Envelope, error) 
 }
 
 // wire is the structured JSON form. CloudEvents extensions are strings or
-// 32-bit integers, so the sequence travels as a string.
+// signed 32-bit integers, so the sequence and the epoch travel as strings.
 type wire struct {
 	SpecVersion  string          `json:"specversion"`
 	ID           string          `json:"id"`
@@ -124,6 +127,7 @@ type wire struct {
 	PartitionKey string          `json:"partitionkey,omitempty"`
 	Traceparent  string          `json:"traceparent,omitempty"`
 	Tracestate   string          `json:"tracestate,omitempty"`
+	Epoch        string          `json:"epoch,omitempty"`
 	Data         json.RawMessage `json:"data,omitempty"`
 }
 
@@ -145,6 +149,9 @@ func (e Envelope) MarshalJSON() ([]byte, error) {
 	}
 	if e.Sequence > 0 {
 		w.Sequence = strconv.FormatUint(e.Sequence, 10)
+	}
+	if e.Epoch > 0 {
+		w.Epoch = strconv.FormatUint(uint64(e.Epoch), 10)
 	}
 	return json.Marshal(w)
 }
@@ -178,6 +185,13 @@ func (e *Envelope) UnmarshalJSON(b []byte) error {
 		if e.Sequence, err = strconv.ParseUint(w.Sequence, 10, 64); err != nil {
 			return fmt.Errorf("%w: sequence: %w", ErrInvalid, err)
 		}
+	}
+	if w.Epoch != "" {
+		n, err := strconv.ParseUint(w.Epoch, 10, 32)
+		if err != nil {
+			return fmt.Errorf("%w: epoch: %w", ErrInvalid, err)
+		}
+		e.Epoch = uint32(n)
 	}
 	return nil
 }

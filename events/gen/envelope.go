@@ -35,6 +35,7 @@ func (l *language) envelope() *jsonschema.Schema {
 		property{"partitionkey", text("Keeps the order of one run on brokers that partition.")},
 		property{"traceparent", form(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`, "W3C trace context.")},
 		property{"tracestate", text("W3C trace context, as the tracing systems pass it on.")},
+		property{"epoch", form(`^[1-9][0-9]*$`, "The store's epoch whose state the event tells of; absent where it tells of the world outside. One of an epoch that is over is dropped.")},
 		property{"data", &jsonschema.Schema{Description: "The payload."}},
 	)
 	s.Title = "Envelope"

@@ -73,6 +73,7 @@ func TestEnvelopeSchemaIsTheEnvelope(t *testing.T) {
 	e := events.Envelope{
 		ID: "i", Source: "s", Type: "t", Subject: "s", Time: time.Unix(1, 0), Data: json.RawMessage(`{}`),
 		CauseID: "c", RunID: "r", Sequence: 1, PartitionKey: "p", Traceparent: "tp", Tracestate: "ts",
+		Epoch: 1,
 	}
 	v := reflect.ValueOf(e)
 	for i := range v.NumField() {

@@ -6,6 +6,7 @@ package assignmentcreated
 
 import (
 	"context"
+	"errors"
 
 	"github.com/relevo-ci/relevo/events"
 	"github.com/relevo-ci/relevo/shared/domain/pipeline"
@@ -36,6 +37,9 @@ func New(runs *state.Runs, w *workers.Workers) fn.Function {
 				// Somebody else's commit counts: what was decided here, its fence
 				// included, does not. Look at what stands.
 				_, err = runs.Change(ctx, name, e.Envelope, e.Data.For.Run, accept)
+			}
+			if errors.Is(err, state.ErrNoRun) {
+				return refuse(e, "there is no such run"), nil // the store lost it
 			}
 			if err != nil {
 				return nil, err

@@ -215,6 +215,10 @@ func extension(e events.Envelope, name string) string {
 		return e.Traceparent
 	case "tracestate":
 		return e.Tracestate
+	case "epoch":
+		if e.Epoch > 0 {
+			return strconv.FormatUint(uint64(e.Epoch), 10)
+		}
 	}
 	return ""
 }

@@ -28,7 +28,7 @@ var (
 	someNames   = rapid.SampledFrom([]string{
 		"specversion", "type", "source", "subject", "id", "time", "datacontenttype", "datamediatype",
 		"dataschema", "schemaurl", "datacontentencoding", "causeid", "runid", "sequence", "partitionkey",
-		"traceparent", "tracestate", "nosuch", "knativearrivaltime",
+		"traceparent", "tracestate", "epoch", "nosuch", "knativearrivaltime",
 	})
 	oddNames = rapid.OneOf(someNames, rapid.SampledFrom([]string{"", "Type", "9a", "a-b", "é"}))
 )
@@ -41,7 +41,7 @@ func drawEnvelope(r *rapid.T) events.Envelope {
 		CauseID: optional.Draw(r, "causeid"), RunID: optional.Draw(r, "runid"),
 		Sequence:     uint64(rapid.IntRange(0, 12).Draw(r, "sequence")),
 		PartitionKey: optional.Draw(r, "partitionkey"), Traceparent: optional.Draw(r, "traceparent"),
-		Tracestate: optional.Draw(r, "tracestate"),
+		Tracestate: optional.Draw(r, "tracestate"), Epoch: uint32(rapid.IntRange(0, 12).Draw(r, "epoch")),
 	}
 	if rapid.Bool().Draw(r, "timed") {
 		e.Time = time.Date(2026, 1, 2, 3, 4, 5, rapid.SampledFrom([]int{0, 120e6}).Draw(r, "nanos"), time.UTC)

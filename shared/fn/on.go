@@ -2,6 +2,7 @@ package fn
 
 import (
 	"context"
+	"log/slog"
 
 	"github.com/relevo-ci/relevo/events"
 )
@@ -17,7 +18,12 @@ func On[T events.Data](name string, c events.Context, doc string, handle func(co
 			if err != nil {
 				return nil, err
 			}
-			return handle(ctx, ev)
+			out, err := handle(ctx, ev)
+			if KindOf(err) == Stale {
+				slog.DebugContext(ctx, name+": dropped", "event", e.ID, "type", e.Type, "why", err)
+				return nil, nil
+			}
+			return out, err
 		},
 	}
 }
@@ -28,7 +34,8 @@ func (f Function) Launching() Function {
 	return f
 }
 
-// Emitter makes the events of a stateless function: at the time of their cause.
+// Emitter makes the events of a stateless function: of the time and the epoch of
+// their cause.
 func Emitter(name string, cause events.Envelope) *events.Emitter {
-	return &events.Emitter{Function: name, Cause: cause, Now: cause.Time}
+	return &events.Emitter{Function: name, Cause: cause, Now: cause.Time, Epoch: cause.Epoch}
 }

@@ -47,7 +47,7 @@ func extensions(e events.Envelope) map[string]any {
 			return
 		}
 		if set == nil {
-			set = make(map[string]any, 6)
+			set = make(map[string]any, 7)
 		}
 		set[name] = value
 	}
@@ -58,6 +58,9 @@ func extensions(e events.Envelope) map[string]any {
 	put("tracestate", e.Tracestate)
 	if e.Sequence > 0 {
 		put("sequence", strconv.FormatUint(e.Sequence, 10))
+	}
+	if e.Epoch > 0 {
+		put("epoch", strconv.FormatUint(uint64(e.Epoch), 10))
 	}
 	return set
 }
@@ -94,6 +97,13 @@ func FromEvent(ev event.Event) (events.Envelope, error) {
 		if e.Sequence, err = strconv.ParseUint(sequence, 10, 64); err != nil {
 			return events.Envelope{}, fmt.Errorf("%w: sequence: %w", events.ErrInvalid, err)
 		}
+	}
+	if epoch := text("epoch"); epoch != "" {
+		n, err := strconv.ParseUint(epoch, 10, 32)
+		if err != nil {
+			return events.Envelope{}, fmt.Errorf("%w: epoch: %w", events.ErrInvalid, err)
+		}
+		e.Epoch = uint32(n)
 	}
 	if err := checkText(e); err != nil {
 		return events.Envelope{}, err

@@ -29,6 +29,7 @@ func drawEnvelope(r *rapid.T) events.Envelope {
 		Sequence:     rapid.Uint64().Draw(r, "sequence"),
 		PartitionKey: optional.Draw(r, "partitionkey"),
 		Traceparent:  optional.Draw(r, "traceparent"), Tracestate: optional.Draw(r, "tracestate"),
+		Epoch: rapid.Uint32().Draw(r, "epoch"),
 	}
 	if rapid.Bool().Draw(r, "timed") {
 		e.Time = time.UnixMilli(rapid.Int64Range(-62e12, 253e12).Draw(r, "time")).UTC()
@@ -142,6 +143,7 @@ func TestFromEventRefuses(t *testing.T) {
 		"no id":            func(e *event.Event) { e.SetID("") },
 		"version 0.3":      func(e *event.Event) { e.SetSpecVersion("0.3") },
 		"sequence":         func(e *event.Event) { e.SetExtension("sequence", "one") },
+		"epoch":            func(e *event.Event) { e.SetExtension("epoch", "late") },
 		"negative":         func(e *event.Event) { e.SetExtension("sequence", -1) },
 		"no JSON":          func(e *event.Event) { e.DataEncoded = []byte("{") },
 		"JSON, not UTF-8":  func(e *event.Event) { e.DataEncoded = []byte("\"\xff\"") },

@@ -31,10 +31,10 @@ func (s *Groups) Change(ctx context.Context, function string, cause events.Envel
 		if err != nil {
 			return Result{}, err
 		}
-		if err := tooOld(cause, moment.Now); err != nil {
+		if err := current(cause, moment); err != nil {
 			return Result{}, err
 		}
-		em := &events.Emitter{Function: function, Cause: cause, Now: moment.Now, Owner: groupDue(name), Version: doc.Version + 1}
+		em := &events.Emitter{Function: function, Cause: cause, Now: moment.Now, Owner: groupDue(name), Version: doc.Version + 1, Epoch: moment.Epoch}
 		if !decide(g, em) {
 			return Result{Emitted: em.Emitted()}, nil
 		}
@@ -105,5 +105,5 @@ func (s *Groups) Fire(ctx context.Context, p protocol.Partition) (Result, []even
 		}
 	}
 	_, err = s.commit(ctx, protocol.Commit{Partition: p, Checks: []protocol.Doc{doc}, Epoch: moment.Epoch, Due: []protocol.Due{due}})
-	return Result{}, again, err
+	return Result{}, stamped(again, moment.Epoch), err
 }

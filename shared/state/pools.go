@@ -53,11 +53,11 @@ func (s *Pools) Change(ctx context.Context, function string, cause events.Envelo
 		if err != nil {
 			return Result{}, err
 		}
-		if err := tooOld(cause, moment.Now); err != nil {
+		if err := current(cause, moment); err != nil {
 			return Result{}, err
 		}
 		k.pool.Begin()
-		em := &events.Emitter{Function: function, Cause: cause, Now: moment.Now, Owner: "pool/" + string(id) + "/", Version: k.versions[rootDoc] + 1}
+		em := &events.Emitter{Function: function, Cause: cause, Now: moment.Now, Owner: "pool/" + string(id) + "/", Version: k.versions[rootDoc] + 1, Epoch: moment.Epoch}
 		err = decide(k.pool, em)
 		if err == nil {
 			err = k.pool.Err()
@@ -337,5 +337,5 @@ func (s *Pools) fireAssignment(ctx context.Context, p protocol.Partition, id eve
 		Partition: p, Checks: docs, Epoch: moment.Epoch,
 		Due: []protocol.Due{{Name: subject, At: pool.NudgeAt(h, moment.Now)}},
 	})
-	return Result{}, []events.Envelope{pool.Again(h)}, err
+	return Result{}, stamped([]events.Envelope{pool.Again(h)}, moment.Epoch), err
 }

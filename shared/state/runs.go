@@ -71,7 +71,7 @@ func (s *Runs) Create(ctx context.Context, function string, req events.RunReques
 		if docs[1].Version > 0 {
 			return Result{Duplicate: true}, nil // it ran, and was retired since
 		}
-		em := &events.Emitter{Function: function, Cause: cause, Now: moment.Now, Owner: req.Subject(), Version: 1}
+		em := &events.Emitter{Function: function, Cause: cause, Now: moment.Now, Owner: req.Subject(), Version: 1, Epoch: moment.Epoch}
 		run, err := pipeline.New(em, req, s.Policy)
 		if err != nil {
 			return Result{}, fn.Faultf(fn.Invalid, "%w", err)
@@ -97,7 +97,7 @@ func (s *Runs) created(ctx context.Context, id events.RunID) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	return Result{Emitted: l.run.Again(), Duplicate: true}, nil
+	return Result{Emitted: stamped(l.run.Again(), l.moment.Epoch), Duplicate: true}, nil
 }
 
 // Decision changes a run; what it absorbs and emits is committed. An error
@@ -120,10 +120,10 @@ func (s *Runs) change(ctx context.Context, function string, cause events.Envelop
 		if err != nil {
 			return Result{}, err
 		}
-		if err := tooOld(cause, l.moment.Now); err != nil {
+		if err := current(cause, l.moment); err != nil {
 			return Result{}, err
 		}
-		em := &events.Emitter{Function: function, Cause: cause, Now: l.moment.Now, Owner: events.RunRef{Run: id}.Subject(), Version: l.doc.Version + 1}
+		em := &events.Emitter{Function: function, Cause: cause, Now: l.moment.Now, Owner: events.RunRef{Run: id}.Subject(), Version: l.doc.Version + 1, Epoch: l.moment.Epoch}
 		if err := decide(l.run, em, l.moment.Epoch); err != nil {
 			return Result{}, err
 		}
@@ -198,7 +198,7 @@ func (s *Runs) Fire(ctx context.Context, subject string, grace bool) (Result, []
 				return err
 			}
 			em.Cause = r.Timer(subject, "due", em.Now)
-			resend = r.Fire(em, subject, grace)
+			resend = stamped(r.Fire(em, subject, grace), em.Epoch)
 			return nil
 		})
 	return res, resend, err

@@ -77,7 +77,7 @@ func (c *Committer) commit(ctx context.Context, m protocol.Commit) (Result, erro
 			if c.Committed != nil {
 				c.Committed(receipt.Emitted)
 			}
-			return Result{Emitted: receipt.Emitted, Duplicate: receipt.Duplicate}, nil
+			return Result{Emitted: stamped(receipt.Emitted, m.Epoch), Duplicate: receipt.Duplicate}, nil
 		}
 		known := errors.Is(err, protocol.ErrConflict) || errors.Is(err, protocol.ErrTooOld) || errors.Is(err, protocol.ErrInvalid)
 		if known || try == 3 {
@@ -127,12 +127,29 @@ func classed(err error) error {
 	return err
 }
 
-// tooOld refuses a cause that the inbox may have forgotten.
-func tooOld(cause events.Envelope, now time.Time) error {
-	if cause.Time.IsZero() || now.Sub(cause.Time) <= protocol.Horizon {
+// current refuses a cause that tells of an epoch that is over, since the store
+// may have lost what it tells, and one that the inbox may have forgotten.
+func current(cause events.Envelope, m protocol.Moment) error {
+	if cause.Epoch != 0 && cause.Epoch < m.Epoch {
+		return fn.Faultf(fn.Stale, "state: event of epoch %d, it is %d", cause.Epoch, m.Epoch)
+	}
+	if cause.Time.IsZero() || m.Now.Sub(cause.Time) <= protocol.Horizon {
 		return nil
 	}
 	return fmt.Errorf("%w: %s is of %s", protocol.ErrTooOld, cause.ID, cause.Time.Format(time.RFC3339))
+}
+
+// stamped gives events that stand in the store in an epoch, whenever they were
+// made.
+func stamped(es []events.Envelope, epoch uint32) []events.Envelope {
+	if epoch == 0 {
+		return es
+	}
+	out := slices.Clone(es)
+	for i := range out {
+		out[i].Epoch = epoch
+	}
+	return out
 }
 
 // watch remembers which events a record is made of until they are published.

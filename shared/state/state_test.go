@@ -145,6 +145,29 @@ func TestCauseBeyondTheHorizonIsRefused(t *testing.T) {
 	}
 }
 
+// What tells of an epoch that is over has no effect: the store may have lost
+// what it tells. The present epoch's answer to the same cause counts.
+func TestCauseOfAFormerEpochIsDropped(t *testing.T) {
+	r := newRig()
+	created := r.create(t)
+	if e := created.Emitted[0]; e.Epoch != 1 {
+		t.Fatalf("created in epoch %d", e.Epoch)
+	}
+	r.store.Store.(*memory.Store).SetEpoch(2)
+	cause := created.Emitted[0]
+	if _, err := r.runs.Change(t.Context(), "f", cause, "R", starts); fn.KindOf(err) != fn.Stale {
+		t.Errorf("error %v", err)
+	}
+	again := r.create(t)
+	if e := again.Emitted[0]; e.Epoch != 2 || e.ID != cause.ID {
+		t.Fatalf("told again: epoch %d, id %s", e.Epoch, e.ID)
+	}
+	res, err := r.runs.Change(t.Context(), "f", again.Emitted[0], "R", starts)
+	if err != nil || len(res.Emitted) != 2 || res.Emitted[0].Epoch != 2 {
+		t.Errorf("%+v, %v", res, err)
+	}
+}
+
 func TestUnknownRun(t *testing.T) {
 	_, _, err := newRig().runs.Load(t.Context(), "nobody")
 	if !errors.Is(err, state.ErrNoRun) {

@@ -118,7 +118,7 @@ func Gone(ref events.AttemptRef, at events.Placement, why string, cause events.E
 	if err != nil { // payloads of package events always encode
 		panic(err)
 	}
-	e.Traceparent, e.Tracestate = cause.Traceparent, cause.Tracestate
+	e.Traceparent, e.Tracestate, e.Epoch = cause.Traceparent, cause.Tracestate, cause.Epoch
 	return e
 }
 
@@ -158,7 +158,8 @@ func (w *Workers) launch(run *pipeline.Run, j *pipeline.Job, a *pipeline.Attempt
 }
 
 // Sweep removes every worker whose attempt is over or was never known, and
-// says so. One that is under way, ended but not reported included, is left to
+// says so of the former: the assignment of an attempt that the store lost may be
+// another's by now, and its pool asks the run. One that is under way, ended but not reported included, is left to
 // the events and the lease.
 func (w *Workers) Sweep(ctx context.Context) ([]events.Envelope, error) {
 	var gone []events.Envelope
@@ -182,7 +183,9 @@ func (w *Workers) Sweep(ctx context.Context) ([]events.Envelope, error) {
 				errs = append(errs, fmt.Errorf("workers: terminate %s: %w", s.Placement.Worker, err))
 				continue
 			}
-			gone = append(gone, Gone(s.AttemptRef, s.Placement, "orphan", events.Envelope{Time: moment.Now}))
+			if err == nil && known(run, s) {
+				gone = append(gone, Gone(s.AttemptRef, s.Placement, "orphan", events.Envelope{Time: moment.Now, Epoch: moment.Epoch}))
+			}
 		}
 	}
 	return gone, errors.Join(errs...)
@@ -192,14 +195,21 @@ func (w *Workers) Sweep(ctx context.Context) ([]events.Envelope, error) {
 const sweepAfter = time.Minute
 
 func wanted(run *pipeline.Run, s provider.Status, now time.Time) bool {
+	a := attempt(run, s)
+	return a != nil && now.Sub(a.Ended) < sweepAfter
+}
+
+func known(run *pipeline.Run, s provider.Status) bool { return attempt(run, s) != nil }
+
+func attempt(run *pipeline.Run, s provider.Status) *pipeline.Attempt {
 	j := run.Job(s.Job)
 	if j == nil {
-		return false
+		return nil
 	}
 	for _, a := range j.Attempts {
 		if a.Number == s.Attempt && a.Fence == s.Fence {
-			return now.Sub(a.Ended) < sweepAfter
+			return a
 		}
 	}
-	return false
+	return nil
 }

@@ -80,11 +80,7 @@ func (w *World) kill(l execution.Launch) {
 		w.count("loss of a worker not told")
 		return
 	}
-	life := w.life
 	w.after(w.between(0, 3*time.Second), func() {
-		if !w.outlives(life) {
-			return
-		}
 		w.in(func(p *process) { w.publish(p, []events.Envelope{terminated(l, "exited 137", w.now)}) })
 	})
 }

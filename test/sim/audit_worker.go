@@ -72,7 +72,7 @@ func (a *auditor) tooLate(g *agent) bool {
 
 // released holds that capacity comes back only once its worker is gone.
 func (a *auditor) released(d events.AssignmentReleased) {
-	if a.rereading || !a.strictly() {
+	if a.rereading {
 		return
 	}
 	for _, g := range a.w.agents {
@@ -85,7 +85,8 @@ func (a *auditor) released(d events.AssignmentReleased) {
 // handled is called when a handler is done: no stale worker is left by it. One
 // of an earlier epoch, whose attempt a restart lost, is left to the sweep.
 func (a *auditor) handled(function string, e events.Envelope, err error) {
-	if err != nil || a.fault != "" || e.Type != events.TypeAssignmentCreated {
+	stale := e.Epoch != 0 && int(e.Epoch) <= a.w.life // it was dropped
+	if err != nil || a.fault != "" || e.Type != events.TypeAssignmentCreated || stale {
 		return
 	}
 	d := decode[events.AssignmentCreated](a, e)
@@ -103,7 +104,7 @@ func (a *auditor) handled(function string, e events.Envelope, err error) {
 // lost writes only those count that the books still know: the others are there
 // until they are swept.
 func (a *auditor) physical(function string) {
-	if a.fault != "" || !a.strictly() {
+	if a.fault != "" {
 		return
 	}
 	slots := map[events.NodeID]int64{}

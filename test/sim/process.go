@@ -183,7 +183,7 @@ func (w *World) directly(ctx context.Context, p *process, e events.Envelope, dep
 	var errs []error
 	for i := range p.table {
 		f := p.table[i]
-		if f.On != e.Type || f.Handle == nil || w.stray(f.Name, e) {
+		if f.On != e.Type || f.Handle == nil {
 			continue
 		}
 		out, err := f.Handle(ctx, e)

@@ -84,7 +84,7 @@ func (s *faultyStore) Commit(ctx context.Context, c protocol.Commit) (protocol.R
 	}
 	switch {
 	case w.nested:
-	case !w.inHand() && w.chance(w.faults.RestartInside):
+	case w.chance(w.faults.RestartInside):
 		w.restartInside()
 	case w.chance(w.faults.Suspend):
 		w.suspended()
@@ -145,15 +145,11 @@ func (w *World) restarts() {
 
 // restart takes the store back to a snapshot. The processes may live on.
 func (w *World) restart(m *memory.Store, to memory.Snapshot) {
-	if w.inHand() {
-		w.after(time.Millisecond, func() { w.restart(m, to) })
-		return
-	}
 	w.count("store restarted, last milliseconds lost")
 	w.note("restart")
 	w.life++
 	m.Restore(to)
-	if w.rng.IntN(2) == 0 {
+	if w.rng.IntN(2) == 0 && !w.nested && w.checks.ticking == nil {
 		w.bootAll()
 	}
 	w.checks.rolledBack()

@@ -146,25 +146,21 @@ func (w *World) schedule(function string, e events.Envelope) {
 			delay = w.between(time.Second, 5*time.Minute)
 			w.count("event delayed")
 		}
-		life := w.life
-		w.after(delay, func() { w.deliver(function, e, 1, life) })
+		w.after(delay, func() { w.deliver(function, e, 1) })
 	}
 }
 
 const maxTries = 8
 
 // deliver runs a handler as a host does, with the host's faults.
-func (w *World) deliver(function string, e events.Envelope, try, life int) {
-	if !w.outlives(life) || w.stray(function, e) {
-		return
-	}
+func (w *World) deliver(function string, e events.Envelope, try int) {
 	again := func(why string) {
 		w.count(why)
 		if try == maxTries {
 			w.count("event given up: a dead letter")
 			return
 		}
-		w.after(time.Duration(min(try*try, 64))*200*time.Millisecond, func() { w.deliver(function, e, try+1, life) })
+		w.after(time.Duration(min(try*try, 64))*200*time.Millisecond, func() { w.deliver(function, e, try+1) })
 	}
 	if w.chance(w.faults.Drop) {
 		again("delivery dropped, sent again")

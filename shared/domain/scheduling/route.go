@@ -34,7 +34,7 @@ func (p Pools) For(labels []string) events.PoolID {
 // the offer alone: whichever way a job comes to be offered again, its pool
 // knows that it took the offer once.
 func (p Pools) OfferEvent(function string, cause events.Envelope, r events.JobRequested) events.Envelope {
-	em := &events.Emitter{Function: function, Cause: cause, Now: cause.Time}
+	em := &events.Emitter{Function: function, Cause: cause, Now: cause.Time, Epoch: cause.Epoch}
 	e := em.Emit(p.Offer(r))
 	e.ID = events.DeriveID("offer.created", string(events.OfferFor(r.JobRef, r.Attempt)))
 	return e

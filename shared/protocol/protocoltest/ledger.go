@@ -49,7 +49,7 @@ var recording = []test{
 		e := events.Envelope{
 			ID: "1 ü \u2028 <&>", Source: "/relevo/test", Type: "com.example.other", Subject: "a/b",
 			Time: time.Date(2026, 2, 3, 4, 5, 6, 789_000_000, time.UTC), Data: json.RawMessage(`{"a":[1,"ü",null]}`),
-			CauseID: "c", RunID: "r", Sequence: 1<<63 + 1, PartitionKey: "p", Traceparent: "tp", Tracestate: "ts",
+			CauseID: "c", RunID: "r", Sequence: 1<<63 + 1, PartitionKey: "p", Traceparent: "tp", Tracestate: "ts", Epoch: 7,
 		}
 		t.commit(protocol.Commit{Inbox: "test/1", Emitted: []events.Envelope{e, {ID: "2", Source: "/s", Type: "t"}}})
 		again := t.commit(protocol.Commit{Inbox: "test/1"}).Emitted
