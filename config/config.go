@@ -134,9 +134,15 @@ type Provider struct {
 	// Service account of the jobs' pods; they get no token of it. Unset: the
 	// namespace's default.
 	KubernetesServiceAccount string `env:"RELEVO_PROVIDER_KUBERNETES_SERVICE_ACCOUNT"`
-	// Labels of the nodes that jobs run on, name=value, comma-separated. Unset:
-	// any node.
-	KubernetesNodes Labels `env:"RELEVO_PROVIDER_KUBERNETES_NODES"`
+	// Labels of the nodes that jobs run on, key=value, comma-separated. Unset: any
+	// node.
+	KubernetesNodeSelector string `env:"RELEVO_PROVIDER_KUBERNETES_NODE_SELECTOR"`
+	// Taints of nodes that jobs put up with, as kubectl writes them,
+	// key=value:Effect, comma-separated.
+	KubernetesTolerations string `env:"RELEVO_PROVIDER_KUBERNETES_TOLERATIONS"`
+	// Labels that jobs ask for by runs-on, comma-separated. How much jobs may take
+	// in all is read from the namespace's ResourceQuotas.
+	KubernetesLabels List `env:"RELEVO_PROVIDER_KUBERNETES_LABELS" default:"self-hosted,linux,amd64,x64,ubuntu-latest,ubuntu-24.04,ubuntu-22.04"`
 	// Runtime class of the jobs' pods, such as one that isolates them by virtual
 	// machines.
 	KubernetesRuntimeClass string `env:"RELEVO_PROVIDER_KUBERNETES_RUNTIME_CLASS"`

@@ -44,9 +44,12 @@ func TestDefaults(t *testing.T) {
 		Redis:     config.Redis{LogBytes: 1 << 30, LogBytesEach: 64 << 20, FeedBytes: 32 << 20},
 		Scheduler: config.Scheduler{Pool: "default", OfferTTL: 24 * time.Hour},
 		Pipeline:  config.Pipeline{Lease: 30 * time.Second, Heartbeat: 10 * time.Second, StartDeadline: 5 * time.Minute, InfraRetries: 2},
-		Provider:  config.Provider{DockerHost: "unix:///var/run/docker.sock", KubernetesNamespace: "relevo-jobs"},
-		API:       config.API{Listen: "127.0.0.1:8470"},
-		Log:       config.Log{Level: slog.LevelInfo},
+		Provider: config.Provider{
+			DockerHost: "unix:///var/run/docker.sock", KubernetesNamespace: "relevo-jobs",
+			KubernetesLabels: config.List{"self-hosted", "linux", "amd64", "x64", "ubuntu-latest", "ubuntu-24.04", "ubuntu-22.04"},
+		},
+		API: config.API{Listen: "127.0.0.1:8470"},
+		Log: config.Log{Level: slog.LevelInfo},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -66,7 +69,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		"RELEVO_PROVIDER_DOCKER_HOST=tcp://d:1", "DOCKER_HOST=tcp://other:1",
 		"RELEVO_PROVIDER_KUBERNETES_NAMESPACE=jobs", "RELEVO_PROVIDER_KUBERNETES_AGENT_IMAGE=agent:1", "RELEVO_PROVIDER_KUBERNETES_IMAGE=debian",
 		"RELEVO_PROVIDER_KUBERNETES_PULL_SECRETS=one, two,", "RELEVO_PROVIDER_KUBERNETES_SERVICE_ACCOUNT=worker",
-		"RELEVO_PROVIDER_KUBERNETES_NODES=pool=ci,disk=", "RELEVO_PROVIDER_KUBERNETES_RUNTIME_CLASS=kata", "RELEVO_PROVIDER_KUBERNETES_PRIORITY_CLASS=low",
+		"RELEVO_PROVIDER_KUBERNETES_NODE_SELECTOR=pool=ci", "RELEVO_PROVIDER_KUBERNETES_TOLERATIONS=ci:NoSchedule", "RELEVO_PROVIDER_KUBERNETES_LABELS=arm64", "RELEVO_PROVIDER_KUBERNETES_RUNTIME_CLASS=kata", "RELEVO_PROVIDER_KUBERNETES_PRIORITY_CLASS=low",
 		"RELEVO_PROVIDER_KUBERNETES_BLOCK=10.0.0.0/8", "RELEVO_PROVIDER_KUBERNETES_KUBECONFIG=/kube", "RELEVO_PROVIDER_KUBERNETES_CONTEXT=north",
 		"RELEVO_API_LISTEN=:80", "RELEVO_API_TOKEN=t0ken",
 		"RELEVO_WORKER_URL=https://relevo.example/worker", "RELEVO_WORKER_KEY=k3y", "RELEVO_LOG_LEVEL=debug",
@@ -84,7 +87,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		Provider: config.Provider{
 			DockerHost: "tcp://d:1", KubernetesNamespace: "jobs", KubernetesAgentImage: "agent:1", KubernetesImage: "debian",
 			KubernetesPullSecrets: config.List{"one", "two"}, KubernetesServiceAccount: "worker",
-			KubernetesNodes: config.Labels{"pool": "ci", "disk": ""}, KubernetesRuntimeClass: "kata", KubernetesPriorityClass: "low",
+			KubernetesNodeSelector: "pool=ci", KubernetesTolerations: "ci:NoSchedule", KubernetesLabels: config.List{"arm64"}, KubernetesRuntimeClass: "kata", KubernetesPriorityClass: "low",
 			KubernetesBlock: config.List{"10.0.0.0/8"}, KubernetesKubeconfig: "/kube", KubernetesContext: "north",
 		},
 		API:    config.API{Listen: ":80", Token: "t0ken"},
@@ -164,7 +167,6 @@ config: RELEVO_REDIS_URL: it is no URL that begins with redis:// or rediss:// or
 config: RELEVO_WORKER_URL: it is no URL that begins with http:// or https:// or unix://`,
 		},
 		{`K_CE_OVERRIDES={"extensions":{"Not":"ok"}}`, `config: K_CE_OVERRIDES: "Not" is no extension's name: lower-case letters and digits`},
-		{"RELEVO_PROVIDER_KUBERNETES_NODES=pool", `config: RELEVO_PROVIDER_KUBERNETES_NODES: "pool" is not name=value`},
 		{"K_CE_OVERRIDES=cluster:north", `config: K_CE_OVERRIDES: it is not {"extensions": {"name": "value"}}: invalid character 'c' looking for beginning of value`},
 	} {
 		_, err := config.Load(environment(strings.Fields(c.env)...))

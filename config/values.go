@@ -66,23 +66,3 @@ func (l *List) UnmarshalText(text []byte) error {
 	}
 	return nil
 }
-
-// Labels are values by name.
-type Labels map[string]string
-
-// UnmarshalText reads "name=value, other=value".
-func (l *Labels) UnmarshalText(text []byte) error {
-	var parts List
-	if err := parts.UnmarshalText(text); err != nil {
-		return err
-	}
-	*l = Labels{}
-	for _, part := range parts {
-		name, value, ok := strings.Cut(part, "=")
-		if !ok || name == "" {
-			return fmt.Errorf("%q is not name=value", part)
-		}
-		(*l)[name] = value
-	}
-	return nil
-}
