@@ -14,10 +14,8 @@ import (
 	"sync/atomic"
 
 	"github.com/relevo-ci/relevo/config"
+	"github.com/relevo-ci/relevo/deploy/front"
 	"github.com/relevo-ci/relevo/deploy/hosted"
-	"github.com/relevo-ci/relevo/functions"
-	"github.com/relevo-ci/relevo/functions/api"
-	"github.com/relevo-ci/relevo/shared/fn"
 )
 
 // Function is an instanced function in func's sense: func calls Start once, in
@@ -40,23 +38,12 @@ func (f *Function) Start(ctx context.Context, settings map[string]string) error 
 	if err != nil {
 		return err
 	}
-	s, err := hosted.Open(ctx, c, hosted.Options{
-		Front:  func(d functions.Deps) []fn.Function { return []fn.Function{frontDoor(c, d)} },
-		Routes: map[string][]string{"api": api.Routes()},
-	})
+	s, err := hosted.Open(ctx, c, front.Options(c))
 	if err != nil {
 		return err
 	}
 	f.started.Store(s)
 	return nil
-}
-
-// frontDoor is the api, made of what the other functions are made of.
-func frontDoor(c config.Config, d functions.Deps) fn.Function {
-	return api.New(&api.API{
-		Runs: d.Runs, Pools: d.Pools, Groups: d.Groups, Routes: d.Routes,
-		Logs: d.Reports.Logs, Feed: d.Feed, Publish: d.Reports.Publish, Token: c.API.Token.Reveal(),
-	})
 }
 
 // Handle answers a request as the host of Knative's does: an event by POST /,

@@ -52,8 +52,9 @@ type Host struct {
 	// Certificates that the sink's may be signed by, in PEM. A SinkBinding sets
 	// it.
 	CACerts string `env:"K_CA_CERTS"`
-	// Address of a function's service, with {function} for its name: the clock
-	// posts there what the broker lost. Unset: the clock publishes it again.
+	// Address of a function's service, with {function} for its name and {context}
+	// for its context's: the clock posts there what the broker lost. Unset: the
+	// clock publishes it again.
 	Functions string `env:"RELEVO_HOST_FUNCTIONS"`
 	// The largest event taken, in bytes.
 	EventBytes int64 `env:"RELEVO_HOST_EVENT_BYTES" default:"1048576"`

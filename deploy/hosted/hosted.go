@@ -38,6 +38,7 @@ type Service struct {
 	// Functions are those that it serves.
 	Functions []fn.Function
 
+	table     []fn.Function // all of them
 	config    config.Config
 	store     *redis.Store
 	sender    *knative.Sender
@@ -50,6 +51,12 @@ type Options struct {
 	// Providers launch workers; the functions that need one are served only where
 	// there is one.
 	Providers []provider.Provider
+	// Launching opens one more, where a function that needs it is served: the
+	// others neither need its rights nor wait for it. It is told the installation
+	// that the store is of.
+	Launching func(installation string) (provider.Provider, error)
+	// Labels are those of the node that its workers run on.
+	Labels []string
 	// Front makes front doors of what the other functions are made of, as the
 	// root package does with functions/api. The lean host has none: what they link
 	// would slow its start.
@@ -101,10 +108,14 @@ func (s *Service) serve(ctx context.Context, o Options) error {
 		deps.Clock.Direct = func(ctx context.Context, e events.Envelope) error { return s.publish(ctx, []events.Envelope{e}) }
 	}
 	direct.Functions = functions.All(deps)
-	if s.Functions, err = s.pick(direct.Functions, len(o.Providers) > 0); err != nil {
+	s.table = direct.Functions
+	if s.Functions, err = s.pick(direct.Functions, len(o.Providers) > 0 || o.Launching != nil); err != nil {
 		return err
 	}
 	if err := s.guarded(); err != nil {
+		return err
+	}
+	if err := s.launching(ctx, deps, o); err != nil {
 		return err
 	}
 	s.Host = knative.Handler(s.Functions, knative.Options{
@@ -123,7 +134,6 @@ func (s *Service) pick(table []fn.Function, launching bool) ([]fn.Function, erro
 	if err != nil || launching {
 		return picked, err
 	}
-	launches := func(f fn.Function) bool { return f.Launches }
 	if i := slices.IndexFunc(picked, launches); i >= 0 && len(picked) < len(table) {
 		return nil, fmt.Errorf("hosted: %s launches workers, and this host has no provider", picked[i].Name)
 	}
@@ -198,8 +208,15 @@ func (s *Service) logs() (logs.Store, error) {
 	}), nil
 }
 
+// address is where a function is posted to.
 func (s *Service) address(function string) string {
-	return strings.ReplaceAll(s.config.Host.Functions, "{function}", function)
+	context := ""
+	for _, f := range s.table {
+		if f.Name == function {
+			context = string(f.Context)
+		}
+	}
+	return strings.NewReplacer("{function}", function, "{context}", context).Replace(s.config.Host.Functions)
 }
 
 // publish sends events that come from no delivery to the broker. What does not

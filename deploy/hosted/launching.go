@@ -1,0 +1,84 @@
+package hosted
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/relevo-ci/relevo/events"
+	"github.com/relevo-ci/relevo/functions"
+	"github.com/relevo-ci/relevo/shared/fn"
+	"github.com/relevo-ci/relevo/shared/protocol"
+	"github.com/relevo-ci/relevo/shared/provider"
+)
+
+// measured is a provider that knows how much its workers may take in all.
+type measured interface {
+	Capacity(ctx context.Context) (events.Resources, error)
+}
+
+func launches(f fn.Function) bool { return f.Launches }
+
+func (s *Service) serves(name string) bool {
+	return slices.ContainsFunc(s.Functions, func(f fn.Function) bool { return f.Name == name })
+}
+
+// launching opens the provider where one of the functions served needs it, and
+// prepares it: whoever launches sees to the isolation first, and the clock,
+// which is the one that always comes again, to the capacity.
+func (s *Service) launching(ctx context.Context, d functions.Deps, o Options) error {
+	if o.Launching == nil || !slices.ContainsFunc(s.Functions, launches) {
+		return nil
+	}
+	_, moment, err := s.store.Load(ctx, protocol.PartitionOf(""))
+	if err != nil {
+		return err
+	}
+	p, err := o.Launching(moment.Installation)
+	if err != nil {
+		return err
+	}
+	d.Workers.Providers[p.Name()], d.Workers.Settings.Installation = p, moment.Installation
+	if s.serves("assignment-created") {
+		if err := p.Secure(ctx); err != nil {
+			return err
+		}
+	}
+	if m, ok := p.(measured); ok && s.serves("clock-ticked") {
+		if err := s.declare(ctx, d, p, m, o.Labels); err != nil {
+			s.log.Warn("no jobs are placed until the capacity is known", "provider", p.Name(), "error", err)
+		}
+	}
+	return nil
+}
+
+// declare says how much the provider's workers may take, if that is news.
+func (s *Service) declare(ctx context.Context, d functions.Deps, p provider.Provider, m measured, labels []string) error {
+	capacity, err := m.Capacity(ctx)
+	if err != nil {
+		return err
+	}
+	node := events.CapacityUpdated{
+		Pool: d.Routes.Default, Node: events.NodeID(p.Name()), Provider: p.Name(), Capacity: capacity, Labels: labels,
+	}
+	pool, moment, err := d.Pools.Look(ctx, node.Pool)
+	if err != nil {
+		return err
+	}
+	known, ok := pool.Nodes[node.Node]
+	if ok && !known.Gone && known.Capacity == node.Capacity && slices.Equal(known.Labels, node.Labels) {
+		return nil
+	}
+	node.Since = moment.Now
+	e, err := events.New(events.DeriveID("node", string(node.Node), node.Since.String()), "/relevo/clock-ticked", "", node.Since, node)
+	if err != nil {
+		return err
+	}
+	table := functions.All(d)
+	at := slices.IndexFunc(table, func(f fn.Function) bool { return f.Name == "capacity-updated" })
+	out, err := table[at].Handle(ctx, e)
+	if err != nil {
+		return fmt.Errorf("hosted: declare node %s: %w", node.Node, err)
+	}
+	return s.publish(ctx, out)
+}
