@@ -15,6 +15,7 @@ import (
 	eventrecorded "github.com/relevo-ci/relevo/functions/event-recorded"
 	jobcancelled "github.com/relevo-ci/relevo/functions/job-cancelled"
 	jobcancelledscheduler "github.com/relevo-ci/relevo/functions/job-cancelled-scheduler"
+	jobchanged "github.com/relevo-ci/relevo/functions/job-changed"
 	jobcompleted "github.com/relevo-ci/relevo/functions/job-completed"
 	jobended "github.com/relevo-ci/relevo/functions/job-ended"
 	jobfailed "github.com/relevo-ci/relevo/functions/job-failed"
@@ -66,6 +67,7 @@ func All(d Deps) []fn.Function {
 		assignmentcreated.New(d.Runs, d.Workers),
 		assignmentrefused.New(d.Pools),
 		workercreated.New(d.Runs),
+		jobchanged.New(d.Runs),
 		workerfailed.New(d.Runs),
 		jobended.New(d.Runs),
 		jobcompleted.New(d.Workers),
