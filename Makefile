@@ -8,7 +8,7 @@ GO        ?= go
 # The pipeline that `make run` runs.
 FILE      ?= .relevo/build.yaml
 # How many random schedules the simulator tries.
-SEEDS     ?= 2000
+SEEDS     ?= 20000
 # How long each fuzz target runs.
 FUZZTIME  ?= 20s
 # More flags for `go test`: make test TESTFLAGS='-race -run Lease'.
@@ -84,7 +84,7 @@ gen: ## write the generated files again (schemas, references, manifests)
 	$(GO) generate ./...
 
 .PHONY: sim
-sim: ## run the simulator over SEEDS random schedules (2000)
+sim: ## run the simulator over SEEDS random schedules (20000)
 	$(GO) run ./test/sim -seeds $(SEEDS)
 
 .PHONY: planted
@@ -98,6 +98,14 @@ fuzz: ## run each fuzz target for FUZZTIME (20s)
 .PHONY: bench
 bench: ## measure what the design promises
 	$(GO) run ./test/bench
+
+.PHONY: cluster-up
+cluster-up: ## bring up a Kubernetes with Knative on this machine (as root)
+	$(GO) run -C test/cluster . up
+
+.PHONY: cluster-down
+cluster-down: ## stop that cluster and remove all of it
+	$(GO) run -C test/cluster . down
 
 .PHONY: clean
 clean: ## remove what was built

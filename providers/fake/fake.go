@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"fmt"
 	"io"
 	"maps"
 	"net"
@@ -29,9 +30,16 @@ type Provider struct {
 	Dial func(id events.WorkerID, port int) (net.Conn, error)
 
 	mu      sync.Mutex
-	workers map[events.WorkerID]*worker
+	workers map[key]*worker
 	watch   map[int]func(provider.Change)
-	serial  int
+	serial  int // of watchers
+	made    int // workers
+}
+
+// key is what a worker is made once for.
+type key struct {
+	id    events.WorkerID
+	fence events.Fence
 }
 
 type worker struct {
@@ -42,62 +50,82 @@ type worker struct {
 
 // New makes an empty provider.
 func New() *Provider {
-	return &Provider{workers: map[events.WorkerID]*worker{}, watch: map[int]func(provider.Change){}}
+	return &Provider{workers: map[key]*worker{}, watch: map[int]func(provider.Change){}}
 }
 
 // Name is fake.
 func (p *Provider) Name() string { return "fake" }
 
 // Create makes a worker, or adopts the one that is there.
-func (p *Provider) Create(_ context.Context, l execution.Launch) (provider.Status, error) {
+func (p *Provider) Create(ctx context.Context, l execution.Launch) (provider.Status, error) {
+	if err := ctx.Err(); err != nil {
+		return provider.Status{}, err
+	}
 	if p.Refuse != nil {
 		if err := p.Refuse(l); err != nil {
 			return provider.Status{}, err
 		}
 	}
 	p.mu.Lock()
-	if w, ok := p.workers[l.Worker]; ok && w.launch.Fence.Compare(l.Fence) >= 0 {
+	k := key{l.Worker, l.Fence}
+	if w, ok := p.workers[k]; ok {
 		status := w.status
 		p.mu.Unlock()
 		return status, nil
 	}
-	w := &worker{launch: l, status: provider.Status{
-		AttemptRef: l.AttemptRef, Handle: string(l.Worker) + "@" + l.Fence.String(), Running: true,
+	p.made++
+	status := provider.Status{
+		AttemptRef: l.AttemptRef, Handle: fmt.Sprintf("%s/%s@%s#%d", l.Installation, l.Worker, l.Fence, p.made), Running: true,
 		Placement: events.Placement{Pool: l.Pool, Assignment: l.Assignment, Worker: l.Worker, Provider: p.Name()},
-	}}
-	old := p.workers[l.Worker]
-	p.workers[l.Worker] = w
-	p.mu.Unlock()
-	if old != nil && p.Removed != nil { // of an older fence
-		p.Removed(old.launch)
 	}
+	p.workers[k] = &worker{launch: l, status: status}
+	p.mu.Unlock()
 	if p.Launched != nil {
 		p.Launched(l)
 	}
-	return w.status, nil
+	return status, nil
 }
 
-// Terminate removes a worker of this fence or an older one.
-func (p *Provider) Terminate(_ context.Context, id events.WorkerID, fence events.Fence) error {
-	p.mu.Lock()
-	w, ok := p.workers[id]
-	if !ok || w.launch.Fence.Compare(fence) > 0 {
-		p.mu.Unlock()
-		return nil
+// latest is the worker of the highest fence under an id; the caller holds mu.
+func (p *Provider) latest(id events.WorkerID) *worker {
+	var found *worker
+	for k, w := range p.workers {
+		if k.id == id && (found == nil || k.fence.Compare(found.launch.Fence) > 0) {
+			found = w
+		}
 	}
-	delete(p.workers, id)
+	return found
+}
+
+// Terminate removes the workers of this fence and of older ones.
+func (p *Provider) Terminate(ctx context.Context, id events.WorkerID, fence events.Fence) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	var gone []execution.Launch
+	for k, w := range p.workers {
+		if k.id == id && k.fence.Compare(fence) <= 0 {
+			delete(p.workers, k)
+			gone = append(gone, w.launch)
+		}
+	}
 	p.mu.Unlock()
-	if p.Removed != nil {
-		p.Removed(w.launch)
+	slices.SortFunc(gone, func(a, b execution.Launch) int { return a.Fence.Compare(b.Fence) })
+	for _, l := range gone {
+		if p.Removed != nil {
+			p.Removed(l)
+		}
 	}
 	return nil
 }
 
-// Exit ends a worker from inside; tell says whether the watchers hear of it.
+// Exit ends a worker from inside, the one of the highest fence under the id;
+// tell says whether the watchers hear of it.
 func (p *Provider) Exit(id events.WorkerID, code int, reason string, tell bool) {
 	p.mu.Lock()
-	w, ok := p.workers[id]
-	if !ok {
+	w := p.latest(id)
+	if w == nil {
 		p.mu.Unlock()
 		return
 	}
@@ -116,20 +144,25 @@ func (p *Provider) Exit(id events.WorkerID, code int, reason string, tell bool) 
 func (p *Provider) Print(id events.WorkerID, b []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if w, ok := p.workers[id]; ok {
+	if w := p.latest(id); w != nil {
 		w.log = append(w.log, b...)
 	}
 }
 
-// List gives the workers in order of id.
-func (p *Provider) List(context.Context) ([]provider.Status, error) {
+// List gives the workers in order of id and fence.
+func (p *Provider) List(ctx context.Context) ([]provider.Status, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	out := make([]provider.Status, 0, len(p.workers))
 	for _, w := range p.workers {
 		out = append(out, w.status)
 	}
-	slices.SortFunc(out, func(a, b provider.Status) int { return cmp.Compare(a.Placement.Worker, b.Placement.Worker) })
+	slices.SortFunc(out, func(a, b provider.Status) int {
+		return cmp.Or(cmp.Compare(a.Placement.Worker, b.Placement.Worker), a.Fence.Compare(b.Fence))
+	})
 	return out, nil
 }
 
@@ -148,22 +181,28 @@ func (p *Provider) Watch(ctx context.Context, tell func(provider.Change)) error 
 }
 
 // Logs reads what Print added.
-func (p *Provider) Logs(_ context.Context, id events.WorkerID) (io.ReadCloser, error) {
+func (p *Provider) Logs(ctx context.Context, id events.WorkerID) (io.ReadCloser, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	w, ok := p.workers[id]
-	if !ok {
+	w := p.latest(id)
+	if w == nil {
 		return nil, provider.ErrNotFound
 	}
 	return io.NopCloser(bytes.NewReader(bytes.Clone(w.log))), nil
 }
 
 // PortForward asks Dial.
-func (p *Provider) PortForward(_ context.Context, id events.WorkerID, port int) (net.Conn, error) {
+func (p *Provider) PortForward(ctx context.Context, id events.WorkerID, port int) (net.Conn, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	p.mu.Lock()
-	_, ok := p.workers[id]
+	w := p.latest(id)
 	p.mu.Unlock()
-	if !ok || p.Dial == nil {
+	if w == nil || p.Dial == nil {
 		return nil, provider.ErrNotFound
 	}
 	return p.Dial(id, port)

@@ -17,7 +17,7 @@ import (
 )
 
 func main() {
-	seeds := flag.Uint64("seeds", 2000, "how many seeds to play, each twice")
+	seeds := flag.Uint64("seeds", 20000, "how many seeds to play, each twice")
 	first := flag.Uint64("first", 1, "the first seed")
 	verbose := flag.Bool("v", false, "print what happens (with -seeds 1)")
 	stop := flag.Bool("stop", true, "stop at the first fault")

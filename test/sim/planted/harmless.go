@@ -13,6 +13,8 @@ package main
 //     them.
 //   - Strikes that are lost with a conflict, or with a process: a second
 //     publication, no more.
+//   - What the outbox holds that is sent in the epoch that it was made in, and so
+//     dropped: the due entry of whatever waits for it tells it again.
 //   - Timers whose ids depend on the time: of two clocks that fire the same
 //     entry, the document's version lets one commit.
 //   - A pool kept in memory that is not read again when its version moved: its

@@ -66,7 +66,7 @@ func timers() []Bug {
 		bug("backoff-never-over", "a retry that is due is not asked for",
 			Edit{dueFile, "				r.requestAgain(em, j)\n", "				_ = em\n"}),
 		bug("held-not-told-again", "an assignment that is due is not told again",
-			Edit{statePools, "return Result{}, []events.Envelope{pool.Again(h)}, err", "return Result{}, nil, err"}),
+			Edit{statePools, "return Result{}, stamped([]events.Envelope{pool.Again(h)}, moment.Epoch), err", "return Result{}, nil, err"}),
 		bug("again-through-broker", "what is told again goes by the broker that lost it",
 			Edit{clockFile, "errs = append(errs, c.Direct(ctx, e))", "errs = append(errs, c.Publish(ctx, []events.Envelope{e}))"}),
 	}
@@ -76,7 +76,7 @@ func timers() []Bug {
 func outbox() []Bug {
 	return []Bug{
 		bug("outbox-never-sent", "what a crash left unpublished is never published",
-			Edit{clockFile, "	if !c.passed(&c.outboxAt, now, outboxEvery) {\n", "	if !c.passed(&c.outboxAt, now, outboxEvery) || len(ps) > 0 {\n"}),
+			Edit{clockFile, "	if !c.passed(&c.outboxAt, m.Now, outboxEvery) {\n", "	if !c.passed(&c.outboxAt, m.Now, outboxEvery) || len(ps) > 0 {\n"}),
 		bug("struck-unsent", "the clock strikes records without sending them",
 			Edit{clockFile, "		if err := c.Direct(ctx, e); err != nil {\n			return err\n		}\n", "		_ = e\n"}),
 		bug("struck-early", "a record is struck when its first event is published",
