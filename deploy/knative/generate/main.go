@@ -58,7 +58,7 @@ func generate() (map[string][]byte, error) {
 		"base/functions":           perFunction(all, front),
 		"overlays/fused/functions": fused(all, front),
 	} {
-		resources := []string{"bindings.yaml"}
+		resources := []string{"rights.yaml"}
 		for _, u := range units {
 			text, err := u.manifest()
 			if err != nil {
@@ -68,7 +68,7 @@ func generate() (map[string][]byte, error) {
 			resources = append(resources, u.name+".yaml")
 		}
 		var err error
-		if files[path.Join(folder, "bindings.yaml")], err = bindings(units); err != nil {
+		if files[path.Join(folder, "rights.yaml")], err = rights(units); err != nil {
 			return nil, err
 		}
 		slices.Sort(resources)

@@ -99,3 +99,22 @@ func TestTriggerTakesFurtherTypes(t *testing.T) {
 		t.Error("a trigger without a broker is taken")
 	}
 }
+
+// TestRemoversMakeNothing holds that an account which removes workers could not
+// launch one.
+func TestRemoversMakeNothing(t *testing.T) {
+	may := map[string]bool{}
+	for _, r := range removing() {
+		for _, verb := range r.Verbs {
+			may[verb+" "+r.Resources[0]] = true
+			if verb == "create" || verb == "update" || verb == "patch" {
+				t.Errorf("it may %s %s", verb, r.Resources)
+			}
+		}
+	}
+	for _, need := range []string{"delete jobs", "list jobs", "list pods", "delete secrets", "list resourcequotas"} {
+		if !may[need] {
+			t.Errorf("it may not %s", need)
+		}
+	}
+}

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"slices"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/relevo-ci/relevo/providers/kubernetes"
+)
+
+// removing are the rights of the provider that removing takes, and telling how
+// much there is room for: no maker of workers, no reader of what they print.
+func removing() []rbacv1.PolicyRule {
+	var rules []rbacv1.PolicyRule
+	for _, r := range kubernetes.Rules() {
+		if !slices.Contains([]string{"jobs", "pods", "secrets", "events", "resourcequotas"}, r.Resources[0]) {
+			continue
+		}
+		r.Verbs = slices.DeleteFunc(slices.Clone(r.Verbs), func(verb string) bool { return verb == "create" || verb == "update" })
+		rules = append(rules, r)
+	}
+	return rules
+}
+
+// rights are Roles in the jobs' namespace, made of what the provider says that
+// it needs, and the accounts that have them.
+func rights(units []unit) ([]byte, error) {
+	var documents [][]byte
+	for _, role := range []struct {
+		name  string
+		rules []rbacv1.PolicyRule
+		has   func(unit) bool
+	}{
+		{"launcher", kubernetes.Rules(), func(u unit) bool { return u.serves("assignment-created") }},
+		{"remover", removing(), func(u unit) bool { return u.launches() && !u.serves("assignment-created") }},
+	} {
+		meta := metav1.ObjectMeta{Name: role.name, Namespace: jobs, Labels: map[string]string{"app.kubernetes.io/part-of": "relevo"}}
+		rules := &rbacv1.Role{
+			TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "Role"},
+			ObjectMeta: meta, Rules: role.rules,
+		}
+		binding := &rbacv1.RoleBinding{
+			TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "RoleBinding"},
+			ObjectMeta: meta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: role.name},
+		}
+		for _, u := range units {
+			if role.has(u) {
+				binding.Subjects = append(binding.Subjects, rbacv1.Subject{Kind: "ServiceAccount", Name: u.name, Namespace: namespace})
+			}
+		}
+		for _, object := range []any{rules, binding} {
+			text, err := document(object, nil)
+			if err != nil {
+				return nil, err
+			}
+			documents = append(documents, text)
+		}
+	}
+	return joined(generated+"# Who may launch workers, and who may remove them.\n", documents), nil
+}
