@@ -31,11 +31,16 @@ type kept struct {
 	versions map[protocol.DocID]uint64
 	epoch    uint32
 	queued   int // in the store's queue, of which pool.Queue is the head
+	head     int // how much of it was asked for
 }
 
-// headSize is how much of a queue a planner sees: what does not fit among so
-// many waits for the next change.
-const headSize = 64
+// headSize is how much of a queue a planner sees. Where nothing of it fits and
+// a node has room, it sees four times as much, up to maxHead: what stands behind
+// that waits for the next change.
+const (
+	headSize = 64
+	maxHead  = 16 * headSize
+)
 
 const rootDoc protocol.DocID = "pool/root"
 
@@ -49,21 +54,8 @@ func (s *Pools) Change(ctx context.Context, function string, cause events.Envelo
 	p := protocol.PoolPartition(id)
 	defer s.lock(p)()
 	return s.retry(ctx, func() (Result, error) {
-		k, moment, err := s.open(ctx, id, need)
+		k, em, err := s.decide(ctx, function, cause, id, need, decide)
 		if err != nil {
-			return Result{}, err
-		}
-		if err := current(cause, moment); err != nil {
-			return Result{}, err
-		}
-		k.pool.Begin()
-		em := &events.Emitter{Function: function, Cause: cause, Now: moment.Now, Owner: "pool/" + string(id) + "/", Version: k.versions[rootDoc] + 1, Epoch: moment.Epoch}
-		err = decide(k.pool, em)
-		if err == nil {
-			err = k.pool.Err()
-		}
-		if err != nil {
-			s.forget(id)
 			return Result{}, err
 		}
 		if !k.pool.Changes().Dirty() {
@@ -74,7 +66,7 @@ func (s *Pools) Change(ctx context.Context, function string, cause events.Envelo
 			s.forget(id)
 			return Result{}, err
 		}
-		c.Epoch = moment.Epoch
+		c.Epoch = em.Epoch
 		res, err := s.commit(ctx, c)
 		if err != nil || res.Duplicate {
 			s.forget(id)
@@ -83,6 +75,37 @@ func (s *Pools) Change(ctx context.Context, function string, cause events.Envelo
 		k.committed(c)
 		return res, nil
 	})
+}
+
+// decide lets decide change the pool, with more of the queue in view where
+// nothing of its head fits.
+func (s *Pools) decide(ctx context.Context, function string, cause events.Envelope, id events.PoolID, need []events.OfferID, decide PoolDecision) (*kept, *events.Emitter, error) {
+	for head := headSize; ; head *= 4 {
+		k, moment, err := s.open(ctx, id, need, head)
+		if err != nil {
+			return nil, nil, err
+		}
+		if err := current(cause, moment); err != nil {
+			return nil, nil, err
+		}
+		more := k.queued - len(k.pool.Queue)
+		k.pool.Begin()
+		em := &events.Emitter{Function: function, Cause: cause, Now: moment.Now, Owner: "pool/" + string(id) + "/", Version: k.versions[rootDoc] + 1, Epoch: moment.Epoch}
+		err = cmp.Or(decide(k.pool, em), k.pool.Err())
+		if err != nil {
+			s.forget(id)
+			return nil, nil, err
+		}
+		if more <= 0 || k.head >= maxHead || placed(em) || !k.pool.Room() {
+			return k, em, nil
+		}
+		head = k.head
+		s.forget(id)
+	}
+}
+
+func placed(em *events.Emitter) bool {
+	return slices.ContainsFunc(em.Emitted(), func(e events.Envelope) bool { return e.Type == events.TypeAssignmentCreated })
 }
 
 func (s *Pools) forget(id events.PoolID) {
@@ -108,7 +131,7 @@ func (s *Pools) keptPool(id events.PoolID) *kept {
 
 // open gives the pool as it stands in the store. The root is read first: if
 // its version holds at the commit, all that was read after it holds too.
-func (s *Pools) open(ctx context.Context, id events.PoolID, need []events.OfferID) (*kept, protocol.Moment, error) {
+func (s *Pools) open(ctx context.Context, id events.PoolID, need []events.OfferID, head int) (*kept, protocol.Moment, error) {
 	p := protocol.PoolPartition(id)
 	docs, moment, err := s.Store.Load(ctx, p, rootDoc)
 	if err != nil {
@@ -116,7 +139,7 @@ func (s *Pools) open(ctx context.Context, id events.PoolID, need []events.OfferI
 	}
 	k := s.keptPool(id)
 	if k == nil || k.versions[rootDoc] != docs[0].Version || k.epoch != moment.Epoch || k.thin() {
-		if k, err = s.read(ctx, p, id, docs[0]); err != nil {
+		if k, err = s.read(ctx, p, id, docs[0], head); err != nil {
 			s.forget(id)
 			return nil, moment, err
 		}
@@ -138,7 +161,7 @@ func (k *kept) thin() bool {
 	return len(k.pool.Queue) < k.queued && len(k.pool.Queue) < headSize/4
 }
 
-func (s *Pools) read(ctx context.Context, p protocol.Partition, id events.PoolID, root protocol.Doc) (*kept, error) {
+func (s *Pools) read(ctx context.Context, p protocol.Partition, id events.PoolID, root protocol.Doc, most int) (*kept, error) {
 	r := scheduling.Root{ID: id}
 	if root.Version > 0 {
 		if err := json.Unmarshal(root.Body, &r); err != nil {
@@ -148,14 +171,14 @@ func (s *Pools) read(ctx context.Context, p protocol.Partition, id events.PoolID
 	if policy, ok := s.Policies[id]; ok {
 		r.Policy = policy
 	}
-	k := &kept{pool: scheduling.NewPool(r, s.Settings), versions: map[protocol.DocID]uint64{rootDoc: root.Version}}
+	k := &kept{pool: scheduling.NewPool(r, s.Settings), versions: map[protocol.DocID]uint64{rootDoc: root.Version}, head: most}
 	if err := list(ctx, s.Store, p, k, "node", func(n scheduling.Node) { k.pool.Nodes[n.Node] = n }); err != nil {
 		return nil, err
 	}
 	if err := list(ctx, s.Store, p, k, "held", func(h scheduling.Held) { k.pool.Held[h.Assignment] = h }); err != nil {
 		return nil, err
 	}
-	head, length, err := s.Store.Head(ctx, p, headSize)
+	head, length, err := s.Store.Head(ctx, p, most)
 	if err != nil {
 		return nil, fmt.Errorf("state: read queue of pool %s: %w", id, err)
 	}
@@ -270,8 +293,8 @@ func (k *kept) committed(c protocol.Commit) {
 			k.queued++
 		}
 	}
-	if len(k.pool.Queue) > 4*headSize {
-		for _, o := range k.pool.Sorted()[2*headSize:] {
+	if len(k.pool.Queue) > 4*k.head {
+		for _, o := range k.pool.Sorted()[2*k.head:] {
 			delete(k.pool.Queue, o.Offer)
 			delete(k.versions, protocol.DocID("offer/"+o.Offer))
 		}
@@ -285,7 +308,7 @@ func (s *Pools) Look(ctx context.Context, id events.PoolID) (*scheduling.Pool, p
 	if err != nil {
 		return nil, moment, fmt.Errorf("state: load pool %s: %w", id, err)
 	}
-	k, err := s.read(ctx, p, id, docs[0])
+	k, err := s.read(ctx, p, id, docs[0], headSize)
 	if err != nil {
 		return nil, moment, err
 	}

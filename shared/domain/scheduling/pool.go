@@ -183,6 +183,17 @@ func (p *Pool) Snapshot(now time.Time) Snapshot {
 	return Snapshot{Now: now, Nodes: sorted(p.Nodes), Held: sorted(p.Held)}
 }
 
+// Room tells whether a node has anything left: an offer that fits may stand
+// behind those that do not.
+func (p *Pool) Room() bool {
+	for id, f := range Free(Snapshot{Nodes: sorted(p.Nodes), Held: sorted(p.Held)}) {
+		if n := p.Nodes[id]; !n.Gone && f.Slots > 0 && f.CPU > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // Sorted is the known part of the queue in order.
 func (p *Pool) Sorted() []Offer { return sortedBy(p.Queue, Before) }
 
