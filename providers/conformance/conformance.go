@@ -8,6 +8,7 @@ package conformance
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"os"
@@ -43,10 +44,15 @@ type Harness struct {
 	Processes bool
 	// Parallel: the tests may run side by side.
 	Parallel bool
+	// Prepares: Create returns while the worker is being prepared. The suite then
+	// waits until it runs, or has ended.
+	Prepares bool
+	// Patience is how long a test may take; 0: a minute.
+	Patience time.Duration
 }
 
 // patience is how long anything may take; what takes longer fails.
-const patience = time.Minute
+func (h Harness) patience() time.Duration { return cmp.Or(h.Patience, time.Minute) }
 
 // Suite runs every test of the port, each with an installation of its own.
 func Suite(t *testing.T, harness func(t *testing.T) Harness) {
@@ -79,7 +85,7 @@ type session struct {
 
 func begin(t *testing.T, h Harness) *session {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), h.patience())
 	t.Cleanup(cancel)
 	s := &session{T: t, h: h, ctx: ctx, mark: "mark-" + rand.Text()}
 	s.installation = s.another()
@@ -95,7 +101,7 @@ func begin(t *testing.T, h Harness) *session {
 func (s *session) another() string {
 	installation := "conformance/" + rand.Text()
 	s.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.Background(), s.h.patience())
 		defer cancel()
 		p := s.h.Open(s.T, installation)
 		all, err := p.List(ctx)
@@ -156,7 +162,20 @@ func (s *session) create(p provider.Provider, l execution.Launch) provider.Statu
 	if err != nil {
 		s.Fatalf("Create: %v", err)
 	}
-	return st
+	if !s.h.Prepares {
+		return st
+	}
+	prepared := st
+	s.eventually("the worker is prepared", func() bool {
+		if now, ok := s.find(p, l); ok {
+			prepared = now
+		}
+		return prepared.Preparing == ""
+	})
+	if prepared.Handle != st.Handle || st.AttemptRef != prepared.AttemptRef || st.Placement != prepared.Placement {
+		s.Errorf("Create gave %+v, and then it is %+v", st, prepared)
+	}
+	return prepared
 }
 
 // terminate removes a worker, which must succeed.

@@ -175,7 +175,7 @@ func terminateRaces(s *session) {
 			}
 		})
 		wg.Wait()
-		if st, there := s.find(s.p, l); there && !st.Running {
+		if st, there := s.find(s.p, l); there && !st.Running && st.Preparing == "" {
 			s.Errorf("half a worker stayed: %+v", st)
 		}
 	}

@@ -19,7 +19,6 @@
 package kubernetes
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -92,9 +91,4 @@ func wrap(what string, err error) error {
 		return err
 	}
 	return fmt.Errorf("kubernetes: %s: %w", what, err)
-}
-
-// ended tells whether an error is the context's own.
-func ended(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }

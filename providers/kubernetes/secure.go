@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -71,7 +72,7 @@ func (p *Provider) checkRights(ctx context.Context) error {
 		}
 	}
 	if missing != nil {
-		return fmt.Errorf("Relevo's service account lacks rights in the namespace %s: add to its Role the rules\n%s", p.cfg.Namespace, strings.Join(missing, "\n"))
+		return fmt.Errorf("the service account of Relevo lacks rights in the namespace %s: add to its Role the rules\n%s", p.cfg.Namespace, strings.Join(missing, "\n"))
 	}
 	return nil
 }
@@ -91,7 +92,7 @@ func (p *Provider) checkNamespace(ctx context.Context) error {
 		return err
 	}
 	if namespace.Status.Phase == corev1.NamespaceTerminating {
-		return fmt.Errorf("it is being deleted: make it again, or set another")
+		return errors.New("it is being deleted: make it again, or set another")
 	}
 	allowed := []string{"restricted"}
 	if p.cfg.Root {

@@ -23,7 +23,11 @@ func main() {
 	var err error
 	switch {
 	case len(os.Args) == 3 && os.Args[1] == "run":
-		err = run(os.Args[2])
+		err = run(os.Args[2], "0")
+	case len(os.Args) == 4 && os.Args[1] == "run":
+		err = run(os.Args[2], os.Args[3])
+	case len(os.Args) == 5 && os.Args[1] == "install":
+		err = install(os.Args[2], os.Args[3], os.Args[4])
 	case len(os.Args) == 3 && os.Args[1] == "dial":
 		err = dial(os.Args[2])
 	case len(os.Args) == 3 && os.Args[1] == "call":
@@ -31,7 +35,7 @@ func main() {
 	case len(os.Args) == 4 && os.Args[1] == "child":
 		err = child(os.Args[2], os.Args[3])
 	default:
-		err = fmt.Errorf("usage: standin run LAUNCH | dial PORT | call SOCKET | child MARK KIND")
+		err = fmt.Errorf("usage: standin run LAUNCH [PORT] | install PROGRAM FROM TO | dial PORT | call SOCKET | child MARK KIND")
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "standin:", err)
@@ -39,7 +43,8 @@ func main() {
 	}
 }
 
-func run(path string) error {
+// run does what the launch says; inspect listens on the port, 0 on any.
+func run(path, port string) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return err
@@ -75,7 +80,7 @@ func run(path string) error {
 		case "listen":
 			_, err = listen(rest)
 		case "inspect":
-			err = inspect(path)
+			err = inspect(path, port)
 		case "polite":
 			atTerm, err = strconv.Atoi(rest)
 		case "stubborn":
@@ -170,13 +175,34 @@ func listen(port string) (net.Addr, error) {
 }
 
 // inspect writes the port beside the launch, as the agent does.
-func inspect(launch string) error {
-	addr, err := listen("0")
+func inspect(launch, on string) error {
+	addr, err := listen(on)
 	if err != nil {
 		return err
 	}
 	port := strconv.Itoa(addr.(*net.TCPAddr).Port)
 	return os.WriteFile(filepath.Join(filepath.Dir(launch), "inspect.port"), []byte(port+"\n"), 0o600)
+}
+
+// install copies this program and a launch, as the agent does.
+func install(program, from, to string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	for _, f := range []struct {
+		from, to string
+		mode     os.FileMode
+	}{{self, program, 0o555}, {from, to, 0o600}} {
+		text, err := os.ReadFile(f.from)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(f.to, text, f.mode); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // call prints what a socket has to say.
