@@ -12,6 +12,7 @@ import (
 	clockticked "github.com/relevo-ci/relevo/functions/clock-ticked"
 	concurrencyacquired "github.com/relevo-ci/relevo/functions/concurrency-acquired"
 	concurrencyreleased "github.com/relevo-ci/relevo/functions/concurrency-released"
+	deadlettered "github.com/relevo-ci/relevo/functions/dead-lettered"
 	eventrecorded "github.com/relevo-ci/relevo/functions/event-recorded"
 	jobcancelled "github.com/relevo-ci/relevo/functions/job-cancelled"
 	jobcancelledscheduler "github.com/relevo-ci/relevo/functions/job-cancelled-scheduler"
@@ -30,6 +31,7 @@ import (
 	workerfailed "github.com/relevo-ci/relevo/functions/worker-failed"
 	workerterminated "github.com/relevo-ci/relevo/functions/worker-terminated"
 	workerterminatedscheduler "github.com/relevo-ci/relevo/functions/worker-terminated-scheduler"
+	"github.com/relevo-ci/relevo/shared/deadletter"
 	"github.com/relevo-ci/relevo/shared/domain/scheduling"
 	"github.com/relevo-ci/relevo/shared/feed"
 	"github.com/relevo-ci/relevo/shared/fn"
@@ -48,6 +50,8 @@ type Deps struct {
 	Reports *worker.Reports
 	// Feed may be nil: then nobody watches.
 	Feed feed.Feed
+	// Dead keeps what could not be delivered.
+	Dead *deadletter.Box
 	// Front are the front doors that the process serves besides, made by whoever
 	// puts it together: functions/api. They link more than a handler needs (the
 	// compiler of pipelines, an OpenAPI document), and every function would start
@@ -82,6 +86,7 @@ func All(d Deps) []fn.Function {
 		capacityupdated.New(d.Pools),
 		clockticked.New(d.Clock),
 		worker.New(d.Reports, d.Workers.Settings.Key),
+		deadlettered.New(d.Dead),
 	}
 	if d.Feed != nil {
 		all = append(all, eventrecorded.New(d.Feed))

@@ -20,6 +20,7 @@ import (
 	"github.com/relevo-ci/relevo/functions"
 	clockticked "github.com/relevo-ci/relevo/functions/clock-ticked"
 	"github.com/relevo-ci/relevo/functions/worker"
+	"github.com/relevo-ci/relevo/shared/deadletter"
 	"github.com/relevo-ci/relevo/shared/domain/pipeline"
 	"github.com/relevo-ci/relevo/shared/domain/scheduling"
 	"github.com/relevo-ci/relevo/shared/fn"
@@ -192,6 +193,7 @@ func (s *Service) deps(ctx context.Context, committer *state.Committer, provider
 		Routes:  scheduling.Pools{Default: events.PoolID(c.Scheduler.Pool)},
 		Clock:   &clockticked.Clock{Runs: runs, Pools: pools, Groups: groups, Workers: launcher, Publish: s.publish, Forget: kept.Remove},
 		Reports: &worker.Reports{Runs: runs, Logs: kept, Publish: s.publish},
+		Dead:    &deadletter.Box{Store: s.store, Send: s.sendAgain},
 		Feed:    s.store.Feed(redis.FeedBounds{Bytes: c.Redis.FeedBytes}),
 	}, nil
 }

@@ -17,6 +17,7 @@ import (
 	clockticked "github.com/relevo-ci/relevo/functions/clock-ticked"
 	"github.com/relevo-ci/relevo/functions/worker"
 	"github.com/relevo-ci/relevo/shared/bus"
+	"github.com/relevo-ci/relevo/shared/deadletter"
 	"github.com/relevo-ci/relevo/shared/domain/pipeline"
 	"github.com/relevo-ci/relevo/shared/domain/scheduling"
 	"github.com/relevo-ci/relevo/shared/feed"
@@ -70,7 +71,8 @@ type Host struct {
 func Start(ctx context.Context, o Options) (*Host, error) {
 	h := &Host{opts: o, log: o.Log, wake: make(chan struct{}, 1)}
 	h.ctx, h.stop = context.WithCancel(context.WithoutCancel(ctx))
-	o.Bus.Chaos, o.Bus.Log = o.Chaos, o.Log
+	dead := &deadletter.Box{Store: o.Store, Send: h.sendAgain}
+	o.Bus.Chaos, o.Bus.Log, o.Bus.DeadLetters = o.Chaos, o.Log, letters{dead}
 	h.Bus = bus.New(o.Bus)
 	// Before the bus: it may overtake, e.g. while a worker is being launched.
 	committer := &state.Committer{Store: o.Store, Committed: h.seeAll}
@@ -89,13 +91,14 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 		},
 		Routes:  scheduling.Pools{Default: Pool},
 		Reports: &worker.Reports{Runs: runs, Logs: o.Logs, Publish: h.Publish},
+		Dead:    dead,
 	}
 	if o.Feed != nil {
 		h.Deps.Feed = o.Feed
 	}
 	if a := o.API; a != nil {
 		a.Runs, a.Pools, a.Groups, a.Routes = runs, h.Deps.Pools, h.Deps.Groups, h.Deps.Routes
-		a.Logs, a.Feed, a.Publish, a.Log = o.Logs, o.Feed, h.Publish, o.Log
+		a.Logs, a.Feed, a.Dead, a.Publish, a.Log = o.Logs, o.Feed, dead, h.Publish, o.Log
 		h.Deps.Front = []fn.Function{api.New(a)}
 	}
 	h.Deps.Clock = &clockticked.Clock{

@@ -19,6 +19,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/relevo-ci/relevo/events"
+	"github.com/relevo-ci/relevo/shared/deadletter"
 	"github.com/relevo-ci/relevo/shared/domain/scheduling"
 	"github.com/relevo-ci/relevo/shared/feed"
 	"github.com/relevo-ci/relevo/shared/fn"
@@ -40,6 +41,8 @@ type API struct {
 	Logs   logs.Store
 	// Feed may be nil: then there is no stream of events.
 	Feed feed.Feed
+	// Dead keeps what could not be delivered; nil: nobody does.
+	Dead *deadletter.Box
 	// Index lists runs; nil: Scan of the runs' store.
 	Index Index
 	// Publish sends events on; what it can't deliver the outbox keeps.

@@ -52,6 +52,7 @@ func (a *API) register(mux *http.ServeMux) huma.API {
 	huma.Register(h, operation(h, "listNodes", http.MethodGet, "/v1/nodes", "Show all capacity and what holds it"), a.listNodes)
 	huma.Register(h, operation(h, "showQueue", http.MethodGet, "/v1/queue", "Show what waits for capacity, and why"), a.showQueue)
 	huma.Register(h, eventsOperation(h), a.showEvents)
+	a.registerDeadLetters(h)
 
 	tidy(h.OpenAPI().Components.Schemas.Map())
 	return h

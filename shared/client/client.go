@@ -175,6 +175,9 @@ func (c *Client) ask(r *http.Request, into any) error {
 		return err
 	}
 	defer res.Body.Close()
+	if res.StatusCode == http.StatusNoContent {
+		return nil
+	}
 	if err := json.NewDecoder(io.LimitReader(res.Body, mostAnswer)).Decode(into); err != nil {
 		return &brokenError{fmt.Errorf("client: read answer of %s: %w", r.URL.Path, err)}
 	}

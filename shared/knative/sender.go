@@ -102,26 +102,7 @@ func (s *Sender) post(ctx context.Context, target string, e events.Envelope) (*e
 	if err != nil {
 		return nil, fn.Faultf(fn.Invalid, "knative: send %s to %s: %w", e.ID, target, err)
 	}
-	client := s.Client
-	if client == nil {
-		client = plainClient
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		return nil, fmt.Errorf("knative: send %s: %w", e.ID, err)
-	}
-	defer response.Body.Close()
-	// To the end, so that the connection can be used again.
-	said, err := io.ReadAll(io.LimitReader(response.Body, answerLimit))
-	switch code := response.StatusCode; {
-	case code < 300 && err != nil:
-		return nil, fmt.Errorf("knative: send %s to %s: read the answer: %w", e.ID, target, err)
-	case code < 300:
-		return replied(response.Header, said)
-	case tryAgain(code):
-		return nil, fn.Faultf(fn.Transient, "knative: send %s to %s: %s %s", e.ID, target, response.Status, bytes.TrimSpace(said))
-	}
-	return nil, fn.Faultf(fn.Invalid, "knative: send %s to %s: %s %s", e.ID, target, response.Status, bytes.TrimSpace(said))
+	return s.exchange(request, e.ID)
 }
 
 // replied reads the event of an answer. Whatever else it holds is none of ours:
