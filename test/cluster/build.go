@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -35,7 +36,7 @@ func openCache(ctx context.Context) (cache, error) {
 		return cache{}, err
 	}
 	if strings.TrimSpace(name) != module {
-		return cache{}, errors.New("run it in its own folder: go run -C test/cluster .")
+		return cache{}, errors.New("not in its own folder: use go run -C test/cluster")
 	}
 	key, err := hash("go.sum")
 	if err != nil {
@@ -70,7 +71,7 @@ func hash(paths ...string) (string, error) {
 			return "", err
 		}
 	}
-	return fmt.Sprintf("%x", sum.Sum(nil))[:12], nil
+	return hex.EncodeToString(sum.Sum(nil))[:12], nil
 }
 
 // build makes what the cache lacks. Two at once wait for one another.
@@ -86,7 +87,7 @@ func build(ctx context.Context) (cache, error) {
 	if err != nil {
 		return c, err
 	}
-	defer lock.Close()
+	defer func() { _ = lock.Close() }() // and unlock
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		return c, err
 	}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -45,13 +46,17 @@ func check(ctx context.Context) (err error) {
 	c.report = "http://" + listener.Addr().String()
 	server := &http.Server{Handler: http.HandlerFunc(c.receive), ReadHeaderTimeout: 10 * time.Second}
 	go server.Serve(listener) //nolint:errcheck // it ends with Close
-	defer server.Close()
+	defer func() { _ = server.Close() }()
 
+	remove := []string{"delete", "namespace", checkNamespace, "--ignore-not-found", "--timeout=120s"}
+	if _, err := kubectl(ctx, "", remove...); err != nil { // one that was broken off left it
+		return err
+	}
 	if _, err := kubectl(ctx, "", "create", "namespace", checkNamespace); err != nil {
 		return err
 	}
 	defer func() {
-		_, gone := kubectl(context.WithoutCancel(ctx), "", "delete", "namespace", checkNamespace, "--timeout=120s")
+		_, gone := kubectl(context.WithoutCancel(ctx), "", remove...)
 		if err == nil {
 			err = gone
 		}
@@ -173,7 +178,7 @@ func (c *checker) eventFromZero(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	id := fmt.Sprint(time.Now().UnixNano())
+	id := strconv.FormatInt(time.Now().UnixNano(), 10)
 	url := "http://" + addresses[0] + "/" + checkNamespace + "/default"
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(`{}`))
 	if err != nil {

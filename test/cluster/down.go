@@ -19,13 +19,17 @@ import (
 // looking for what is left.
 func down() error {
 	if _, err := os.Stat(stateFolder()); errors.Is(err, fs.ErrNotExist) {
-		return nothingLeft()
+		say("nothing is up")
+		return nil
 	}
 	release, err := lockState()
 	if err != nil {
 		return err
 	}
 	defer release()
+	if !owned() { // up went no further than its folder
+		return os.RemoveAll(stateFolder())
+	}
 	started := time.Now()
 	if err := stop(); err != nil {
 		return err
@@ -41,11 +45,11 @@ func down() error {
 		return err
 	}
 	removeStrays(containers, sockets)
+	if err := nothingLeft(); err != nil { // the state stays, and down may run again
+		return err
+	}
 	if err := os.RemoveAll(stateFolder()); err != nil {
 		return fmt.Errorf("remove state: %w", err)
-	}
-	if err := nothingLeft(); err != nil {
-		return err
 	}
 	say("down in %.1f s", time.Since(started).Seconds())
 	return nil
@@ -190,23 +194,31 @@ func idsOfContainers() []string {
 	return folders
 }
 
+// devicePlugins is where the kubelet listens for them, whatever it is told.
+const devicePlugins = "/var/lib/kubelet/device-plugins"
+
 // removeStrays removes the few files that programs of the cluster write to
 // fixed places; in shared folders, only those that are the cluster's.
 func removeStrays(containers, sockets []string) {
 	for _, socket := range sockets {
-		os.Remove(socket)
+		_ = os.Remove(socket)
 	}
 	for _, id := range containers {
 		results, _ := filepath.Glob("/var/lib/cni/results/*-" + id + "-*") // an id is hexadecimal
 		for _, file := range results {
-			os.Remove(file)
+			_ = os.Remove(file)
 		}
 	}
 	for _, link := range logLinks() {
-		os.Remove(link)
+		_ = os.Remove(link)
 	}
-	for _, folder := range []string{"/var/lib/cni/results", "/var/lib/cni", "/var/log/containers", "/run/containerd/s"} {
-		syscall.Rmdir(folder) //nolint:errcheck // it stays while others use it
+	for _, file := range []string{"kubelet.sock", "kubelet_internal_checkpoint"} {
+		_ = os.Remove(filepath.Join(devicePlugins, file))
+	}
+	for _, folder := range []string{
+		devicePlugins, filepath.Dir(devicePlugins), "/var/lib/cni/results", "/var/lib/cni", "/var/log/containers", "/run/containerd/s",
+	} {
+		_ = syscall.Rmdir(folder) // it stays while others use it
 	}
 }
 

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -18,8 +21,9 @@ func nothingLeft() error {
 			left = append(left, fmt.Errorf("left behind: %s: %s", what, strings.Join(these, ", ")))
 		}
 	}
-	for _, pid := range append(processesNaming(stateFolder()), processesInPods()...) {
-		found("process", fmt.Sprint(pid))
+	for _, pid := range slices.Concat(processesInPods(), processesNaming(containerdSocket()),
+		processesNaming(statePath("containerd.toml")), processesNaming(binary(""))) {
+		found("process", strconv.Itoa(pid))
 	}
 	points, err := mounts()
 	if err != nil {
@@ -28,6 +32,9 @@ func nothingLeft() error {
 	found("mounts", points...)
 	found("cgroups", cgroupsOfPods()...)
 	found("log links", logLinks()...)
+	if _, err := os.Stat(filepath.Join(devicePlugins, "kubelet.sock")); err == nil {
+		found("socket", devicePlugins)
+	}
 	if _, err := os.Stat("/sys/class/net/" + bridge); err == nil {
 		found("bridge", bridge)
 	}

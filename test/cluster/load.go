@@ -84,7 +84,7 @@ func mustBeStatic(binary string) error {
 	if err != nil {
 		return fmt.Errorf("load %s: %w", binary, err)
 	}
-	defer program.Close()
+	defer func() { _ = program.Close() }()
 	if slices.ContainsFunc(program.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }) {
 		return fmt.Errorf("load: %s is linked dynamically; build it with CGO_ENABLED=0", binary)
 	}

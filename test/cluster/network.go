@@ -28,9 +28,6 @@ func makeNetwork(ctx context.Context) error {
 	if _, err := run(ctx, "ip", "link", "show", bridge); err == nil {
 		return nil
 	}
-	if err := refuseOther(ctx); err != nil {
-		return err
-	}
 	for _, argv := range [][]string{
 		// A fixed MAC: else it changes with the pods that come and go.
 		{"ip", "link", "add", bridge, "address", "02:00:0a:cb:00:01", "type", "bridge"},
@@ -50,19 +47,7 @@ func makeNetwork(ctx context.Context) error {
 	return nil
 }
 
-// refuseOther keeps off a machine that is a Kubernetes node already: the two
-// would take each other's firewall chains away.
-func refuseOther(ctx context.Context) error {
-	rules, err := run(ctx, "iptables-save")
-	if err != nil {
-		return err
-	}
-	if strings.Contains(rules, "KUBE-") {
-		return fmt.Errorf("this machine has the firewall chains of another Kubernetes; remove them first, or use that one")
-	}
-	return nil
-}
-
+// removeNetwork takes away the bridge, its rules and kube-proxy's.
 func removeNetwork(ctx context.Context) error {
 	for _, rule := range forwards {
 		for { // as often as it stands there
@@ -87,7 +72,7 @@ func removeNetwork(ctx context.Context) error {
 // one step, and touches no other rule.
 func removeChains(ctx context.Context, tool string) error {
 	if _, err := exec.LookPath(tool + "-save"); err != nil {
-		return nil
+		return nil //nolint:nilerr // without the tool there are no rules
 	}
 	saved, err := run(ctx, tool+"-save")
 	if err != nil {

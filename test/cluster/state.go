@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -56,26 +57,52 @@ func lockState() (release func(), err error) {
 			return nil, fmt.Errorf("make state folder: %w", err)
 		}
 		folder, err := os.Open(stateFolder())
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
 		if err != nil {
-			if errors.Is(err, fs.ErrNotExist) {
-				continue
-			}
 			return nil, err
 		}
+		release = func() { _ = folder.Close() } // and unlock
 		if err := syscall.Flock(int(folder.Fd()), syscall.LOCK_EX); err != nil {
-			folder.Close()
+			release()
 			return nil, fmt.Errorf("lock %s: %w", stateFolder(), err)
 		}
 		held, err := folder.Stat()
 		if err != nil {
-			folder.Close()
+			release()
 			return nil, err
 		}
 		if now, err := os.Stat(stateFolder()); err == nil && os.SameFile(held, now) {
-			return func() { folder.Close() }, nil
+			return release, nil
 		}
-		folder.Close()
+		release()
 	}
+}
+
+// ownership is a file that says that the pods, their cgroups and kube-proxy's
+// chains on this machine are this cluster's: their names are those of any
+// Kubernetes, and down removes them by name.
+func ownership() string { return statePath("owned") }
+
+func owned() bool {
+	_, err := os.Stat(ownership())
+	return err == nil
+}
+
+// own keeps off a machine that is a Kubernetes node already.
+func own(ctx context.Context) error {
+	if owned() {
+		return nil
+	}
+	rules, err := run(ctx, "iptables-save")
+	if err != nil {
+		return err
+	}
+	if strings.Contains(rules, "KUBE-") || len(cgroupsOfPods()) > 0 {
+		return errors.New("this machine is a node of another Kubernetes (KUBE- chains, or cgroups of pods): use that one, or remove it first")
+	}
+	return os.WriteFile(ownership(), nil, 0o600)
 }
 
 // linkCache makes the state use the cache's programs, and keeps this program
@@ -94,9 +121,9 @@ func linkCache(c cache) error {
 // replace puts what write makes at path, at once.
 func replace(path string, write func(tmp string) error) error {
 	tmp := fmt.Sprintf("%s.tmp%d", path, os.Getpid())
-	os.Remove(tmp)
+	_ = os.Remove(tmp) // of one that was killed
 	if err := write(tmp); err != nil {
-		os.Remove(tmp)
+		_ = os.Remove(tmp)
 		return err
 	}
 	return os.Rename(tmp, path)

@@ -47,6 +47,9 @@ func up(ctx context.Context) error {
 
 // prepare makes what the processes find when they start.
 func prepare(ctx context.Context, c cache) error {
+	if err := own(ctx); err != nil {
+		return err
+	}
 	for _, folder := range []string{"logs", "pids", "secrets", "cni", "pod-logs", "volume-plugins"} {
 		if err := os.MkdirAll(statePath(folder), 0o700); err != nil {
 			return err

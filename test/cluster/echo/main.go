@@ -9,7 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log"
+	"log/slog"
 	"net/http"
 	"os"
 	"time"
@@ -31,7 +31,8 @@ func main() {
 		Handler:           http.HandlerFunc(handle),
 		ReadHeaderTimeout: 10 * time.Second,
 	}
-	log.Fatal(server.ListenAndServe())
+	slog.Error("stopped", "error", server.ListenAndServe())
+	os.Exit(1)
 }
 
 func handle(w http.ResponseWriter, r *http.Request) {
@@ -53,13 +54,13 @@ func handle(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	log.Printf("%s", report)
+	slog.Info("event", "report", string(report))
 	answer, err := http.Post(os.Getenv("REPORT"), "application/json", bytes.NewReader(report))
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadGateway)
 		return
 	}
-	answer.Body.Close()
+	_ = answer.Body.Close()
 	// No body: a broker takes a body for a reply event.
 	w.WriteHeader(http.StatusAccepted)
 }

@@ -5,8 +5,9 @@
 package main
 
 import (
-	"log"
+	"log/slog"
 	"net/http"
+	"os"
 	"time"
 
 	"k8s.io/client-go/rest"
@@ -14,16 +15,23 @@ import (
 )
 
 func main() {
+	slog.Error("stopped", "error", run())
+	os.Exit(1)
+}
+
+func run() error {
 	config, err := rest.InClusterConfig()
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
 	client, err := networking.NewForConfig(config)
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
 	routes := &routes{}
-	watch(client, routes)
+	if err := watch(client, routes); err != nil {
+		return err
+	}
 
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
@@ -34,7 +42,10 @@ func main() {
 		Protocols:         protocols,
 		ReadHeaderTimeout: 30 * time.Second,
 	}
-	go func() { log.Fatal(server.ListenAndServe()) }()
+	stopped := make(chan error, 2)
+	go func() { stopped <- server.ListenAndServe() }()
 	// Asked by the kubelet: by now the routes are known.
-	log.Fatal(http.ListenAndServe(":8081", http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
+	healthy := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	go func() { stopped <- http.ListenAndServe(":8081", healthy) }()
+	return <-stopped
 }

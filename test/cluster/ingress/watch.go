@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"log"
+	"log/slog"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -25,13 +25,13 @@ const (
 
 // watch keeps routes as the Ingresses of this class say, and their statuses
 // ready. It returns when the routes of the present ones stand.
-func watch(client versioned.Interface, routes *routes) {
+func watch(client versioned.Interface, routes *routes) error {
 	factory := externalversions.NewSharedInformerFactory(client, resync)
 	ingresses := factory.Networking().V1alpha1().Ingresses()
 	refresh := func() {
 		all, err := ingresses.Lister().List(labels.Everything())
 		if err != nil {
-			log.Print(err)
+			slog.Error("list ingresses", "error", err)
 			return
 		}
 		routes.set(all)
@@ -39,7 +39,7 @@ func watch(client versioned.Interface, routes *routes) {
 	serve := func(ing *v1alpha1.Ingress) {
 		refresh()
 		if err := markReady(client, ing); err != nil {
-			log.Printf("%s/%s: %v", ing.Namespace, ing.Name, err)
+			slog.Error("mark ready", "namespace", ing.Namespace, "ingress", ing.Name, "error", err)
 		}
 	}
 	_, err := ingresses.Informer().AddEventHandler(cache.FilteringResourceEventHandler{
@@ -54,12 +54,13 @@ func watch(client versioned.Interface, routes *routes) {
 		},
 	})
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
 	never := make(chan struct{})
 	factory.Start(never)
 	factory.WaitForCacheSync(never)
 	refresh()
+	return nil
 }
 
 func ours(ing *v1alpha1.Ingress) bool {
