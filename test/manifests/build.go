@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -134,12 +133,6 @@ func validate(o metav1.Object) *apis.FieldError {
 	}
 	if b, ok := o.(*eventingv1.Broker); ok && b.Annotations[eventingv1.BrokerClassAnnotationKey] == "" {
 		b.Annotations = map[string]string{eventingv1.BrokerClassAnnotationKey: "the cluster's default"}
-	}
-	if s, ok := o.(*servingv1.Service); ok {
-		for i := range s.Spec.Template.Spec.Containers { // ko's names of what it has not built
-			c := &s.Spec.Template.Spec.Containers[i]
-			c.Image = strings.TrimPrefix(c.Image, "ko://")
-		}
 	}
 	ctx := feature.ToContext(apis.WithinCreate(context.Background()), feature.Flags{feature.DeliveryTimeout: feature.Enabled})
 	v.SetDefaults(ctx)

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"knative.dev/pkg/apis"
 
@@ -12,14 +11,9 @@ import (
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 )
 
-// checkService does what Serving's webhook does, defaults and all. The image's
-// name is ko's until it is built, so that another stands in for it.
+// checkService does what Serving's webhook does, defaults and all.
 func checkService(s *servingv1.Service) error {
 	s = s.DeepCopy()
-	for i := range s.Spec.Template.Spec.Containers {
-		c := &s.Spec.Template.Spec.Containers[i]
-		c.Image = strings.TrimPrefix(c.Image, "ko://")
-	}
 	ctx := apis.WithinCreate(context.Background())
 	s.SetDefaults(ctx)
 	return invalid("Service", s.Name, s.Validate(ctx))
