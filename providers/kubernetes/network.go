@@ -42,7 +42,8 @@ func (p *Provider) policy() *networkingv1.NetworkPolicy {
 
 // egress is the default. Pods are named apart from addresses: some plugins,
 // such as Cilium, do not take a pod's address for one of a network. Whoever
-// blocks a network means the pods in it as well, so then they are not named.
+// blocks a network means the pods in it as well, so then they are not named;
+// names are resolved all the same.
 func (p *Provider) egress() []networkingv1.NetworkPolicyEgressRule {
 	blocked := slices.Concat(metadata, p.cfg.Block)
 	everything := []networkingv1.NetworkPolicyPeer{
@@ -56,7 +57,10 @@ func (p *Provider) egress() []networkingv1.NetworkPolicyEgressRule {
 	return []networkingv1.NetworkPolicyEgressRule{
 		{To: everything},
 		{
-			To:    []networkingv1.NetworkPolicyPeer{{IPBlock: &networkingv1.IPBlock{CIDR: nodeDNS}}},
+			To: []networkingv1.NetworkPolicyPeer{
+				{IPBlock: &networkingv1.IPBlock{CIDR: nodeDNS}},
+				{NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: metav1.NamespaceSystem}}},
+			},
 			Ports: []networkingv1.NetworkPolicyPort{{Protocol: &udp, Port: &dns}, {Protocol: &tcp, Port: &dns}},
 		},
 	}

@@ -88,6 +88,9 @@ func because(pod *corev1.Pod, what string) string {
 		}
 		why = text // the kubelet knows more than the condition
 	}
+	if why == "" && pod.DeletionTimestamp != nil {
+		return "its pod was deleted: " + what
+	}
 	if why == "" {
 		return what
 	}

@@ -289,7 +289,7 @@ func TestJudge(t *testing.T) {
 		"unreachable":     {one: see(waits("ErrImagePull", "no such host")), after: patience, want: "cannot be pulled", failed: true},
 		"misnamed":        {one: see(waits("InvalidImageName", "")), want: "not the name", failed: true},
 		"refused":         {one: see(kubelet("OutOfcpu", "")), want: "OutOfcpu", failed: true},
-		"Job deleted":     {one: see(runs), change: func(w *worker) { w.gone = true }, want: "its Job was deleted"},
+		"Job deleted":     {one: see(), change: func(w *worker) { w.gone = true }, want: "its Job was deleted"},
 		"pod deleted":     {one: see(), change: func(w *worker) { w.deleted = pod(p, all(runs, disrupted("EvictionByEvictionAPI", ""))) }, want: "evicted through the API"},
 		"pod ended, gone": {one: see(), change: func(w *worker) { w.deleted = pod(p, all(ended(5, "Error", ""), stillEnding)) }, want: "exited 5"},
 		"node silent":     {one: see(all(runs, deleting)), after: 7*time.Second + lost, want: "does not say that it ended"},
@@ -314,6 +314,7 @@ func TestJudge(t *testing.T) {
 	}
 	for name, quiet := range map[string]*worker{
 		"fresh": see(), "pulling": see(waits("PodInitializing", "")), "runs": see(runs),
+		"runs on without its Job": {job: job, gone: true, pods: see(runs).pods},
 	} {
 		if change, again := p.judge(quiet, start); change != nil || again != 0 {
 			t.Errorf("%s: told %+v, again after %v", name, change, again)

@@ -102,20 +102,18 @@ func (p *Provider) find(ctx context.Context, id events.WorkerID, fence events.Fe
 	return r, nil
 }
 
-// delete asks Kubernetes to delete what is not being deleted yet. Pods are
-// ended with their grace period by that.
+// delete asks Kubernetes to delete what is not being deleted yet: pods by name,
+// which ends them with their grace period, since the garbage collector that
+// would take them along may be late. The Jobs go first, or they made new pods.
 func (p *Provider) delete(ctx context.Context, r remains) error {
 	var errs []error
-	owned := map[types.UID]bool{}
 	for _, job := range r.jobs {
-		owned[job.UID] = true
 		if job.DeletionTimestamp == nil {
 			errs = append(errs, p.deleteJob(ctx, job.UID, job.Name))
 		}
 	}
 	for _, pod := range r.pods {
-		// The Job's deletion takes them along, but for those without one.
-		if pod.DeletionTimestamp == nil && !owned[jobOf(&pod)] {
+		if pod.DeletionTimestamp == nil {
 			errs = append(errs, ignoreGone(p.client.CoreV1().Pods(p.cfg.Namespace).Delete(ctx, pod.Name, exactly(pod.UID))))
 		}
 	}
@@ -125,12 +123,12 @@ func (p *Provider) delete(ctx context.Context, r remains) error {
 	return errors.Join(errs...)
 }
 
-// deleteJob deletes a Job in the foreground: it stays until its pods are gone,
-// so that it can be found while they are not.
+// deleteJob deletes a Job in the background. Its pods are deleted by whoever
+// calls, and at the latest by the garbage collector.
 func (p *Provider) deleteJob(ctx context.Context, uid types.UID, name string) error {
 	options := exactly(uid)
-	foreground := metav1.DeletePropagationForeground
-	options.PropagationPolicy = &foreground
+	background := metav1.DeletePropagationBackground
+	options.PropagationPolicy = &background
 	return ignoreGone(p.client.BatchV1().Jobs(p.cfg.Namespace).Delete(ctx, name, options))
 }
 
@@ -141,28 +139,30 @@ func ignoreGone(err error) error {
 	return err
 }
 
-// relist is how long a watch may last, and pause how long it takes at least
-// until the next, where the API server ends it at once.
 const (
+	// relist is how long a watch may last.
 	relist = 30 * time.Second
-	pause  = 100 * time.Millisecond
+	// pause is how long it takes at least until the next look, where there is
+	// nothing to be watched: a Job that was deleted may have a pod made at that
+	// moment.
+	pause = 100 * time.Millisecond
 )
 
 // wait returns once something of what is there was deleted, or may have been.
 func (p *Provider) wait(ctx context.Context, id events.WorkerID, r remains) error {
-	if len(r.jobs) == 0 && len(r.pods) == 0 {
-		return nil // Secrets go at once
-	}
 	options, seconds := p.selector(id), int64(relist/time.Second)
 	options.TimeoutSeconds = &seconds
-	begin := p.client.BatchV1().Jobs(p.cfg.Namespace).Watch
-	options.ResourceVersion = r.jobsAt
-	if len(r.jobs) == 0 {
-		begin = p.client.CoreV1().Pods(p.cfg.Namespace).Watch
+	var w watch.Interface
+	var err error
+	switch {
+	case len(r.pods) > 0:
 		options.ResourceVersion = r.podsAt
+		w, err = p.client.CoreV1().Pods(p.cfg.Namespace).Watch(ctx, options)
+	case len(r.jobs) > 0 && r.jobs[0].DeletionTimestamp != nil: // somebody else wants it to wait
+		options.ResourceVersion = r.jobsAt
+		w, err = p.client.BatchV1().Jobs(p.cfg.Namespace).Watch(ctx, options)
 	}
-	w, err := begin(ctx, options)
-	if err == nil {
+	if w != nil && err == nil {
 		defer w.Stop()
 		for e := range w.ResultChan() {
 			if e.Type == watch.Deleted {

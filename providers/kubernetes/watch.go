@@ -199,7 +199,7 @@ func (p *Provider) judge(one *worker, now time.Time) (*provider.Change, time.Dur
 	switch alive := st.Running || st.Preparing != ""; {
 	case !alive && tr == nil:
 		// One more look where the pod itself has not ended yet.
-		if pod := s.pod(); pod != nil && !terminal(pod) && !vanished && !one.gone {
+		if pod := s.pod(); pod != nil && !terminal(pod) && !vanished {
 			if again := one.wait("to end", settle, now); again > 0 {
 				return nil, again
 			}
@@ -212,10 +212,10 @@ func (p *Provider) judge(one *worker, now time.Time) (*provider.Change, time.Dur
 		}
 		st.Preparing, st.Reason, st.Exit = "", tr.reason, -1
 		return &provider.Change{Status: st, Failed: &provider.Failure{Reason: tr.reason, Permanent: tr.permanent}}, 0
-	case one.gone:
-		return vanish(st, "its Job was deleted"), 0
 	case vanished:
-		return vanish(st, because(one.deleted, "its pod was deleted")), 0
+		return vanish(st, because(one.deleted, "it vanished")), 0
+	case one.gone && len(s.pods) == 0:
+		return vanish(st, "its Job was deleted"), 0
 	case s.pod() != nil && s.pod().DeletionTimestamp != nil:
 		return p.ending(one, st, s.pod(), now)
 	}
@@ -233,7 +233,7 @@ func (p *Provider) ending(one *worker, st provider.Status, pod *corev1.Pod, now 
 	if again := one.wait("to go", grace+lost, now); again > 0 {
 		return nil, again
 	}
-	return vanish(st, because(pod, "its pod was deleted, and its node does not say that it ended")), 0
+	return vanish(st, because(pod, "its node does not say that it ended")), 0
 }
 
 // wait counts how long something has kept a worker, and gives how much of the
