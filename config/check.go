@@ -46,7 +46,7 @@ func (c Config) check() []error {
 		schemes []string
 	}{
 		"K_SINK":                {c.Host.Sink, []string{"http", "https"}},
-		"RELEVO_HOST_FUNCTIONS": {strings.ReplaceAll(c.Host.Functions, "{function}", "f"), []string{"http", "https"}},
+		"RELEVO_HOST_FUNCTIONS": {strings.NewReplacer("{function}", "f", "{context}", "c").Replace(c.Host.Functions), []string{"http", "https"}},
 		"RELEVO_WORKER_URL":     {c.Worker.URL, []string{"http", "https", "unix"}},
 		"RELEVO_REDIS_URL":      {c.Redis.URL.Reveal(), []string{"redis", "rediss", "unix"}},
 	} {

@@ -56,6 +56,9 @@ type Host struct {
 	// for its context's: the clock posts there what the broker lost. Unset: the
 	// clock publishes it again.
 	Functions string `env:"RELEVO_HOST_FUNCTIONS"`
+	// Whether the api, for a run that it accepts, wakes the functions on the way of
+	// a job at those addresses: on or off.
+	Wake Switch `env:"RELEVO_HOST_WAKE" default:"on"`
 	// The largest event taken, in bytes.
 	EventBytes int64 `env:"RELEVO_HOST_EVENT_BYTES" default:"1048576"`
 	// How long requests under way may take to finish once the process is told to

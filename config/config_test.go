@@ -39,7 +39,7 @@ func load(t *testing.T, pairs ...string) config.Config {
 func TestDefaults(t *testing.T) {
 	got := load(t)
 	want := config.Config{
-		Host:      config.Host{Port: 8080, EventBytes: 1 << 20, Drain: 25 * time.Second},
+		Host:      config.Host{Port: 8080, EventBytes: 1 << 20, Wake: true, Drain: 25 * time.Second},
 		Bus:       config.Bus{Concurrency: 16, Tries: 10, Backoff: 50 * time.Millisecond, Memory: 64 << 20},
 		Redis:     config.Redis{LogBytes: 1 << 30, LogBytesEach: 64 << 20, FeedBytes: 32 << 20},
 		Scheduler: config.Scheduler{Pool: "default", OfferTTL: 24 * time.Hour},
@@ -62,7 +62,7 @@ func TestDefaults(t *testing.T) {
 func TestEverySettingIsRead(t *testing.T) {
 	got := load(
 		t, "PORT=9000", "LISTEN_ADDRESS=[::]:8080", "FUNCTION=api", "K_SERVICE=offer-created", "K_SINK=http://broker/ns",
-		`K_CE_OVERRIDES={"extensions":{"cluster":"north"}}`, "K_CA_CERTS=pem", "RELEVO_HOST_FUNCTIONS=http://{function}.ns.svc", "RELEVO_HOST_EVENT_BYTES=5", "RELEVO_HOST_DRAIN=1s",
+		`K_CE_OVERRIDES={"extensions":{"cluster":"north"}}`, "K_CA_CERTS=pem", "RELEVO_HOST_FUNCTIONS=http://{context}.ns.svc/{function}", "RELEVO_HOST_WAKE=off", "RELEVO_HOST_EVENT_BYTES=5", "RELEVO_HOST_DRAIN=1s",
 		"RELEVO_BUS_CONCURRENCY=2", "RELEVO_BUS_TRIES=3", "RELEVO_BUS_BACKOFF=4ms", "RELEVO_BUS_MEMORY=5",
 		"RELEVO_REDIS_URL=redis://u:p@h:1/2", "RELEVO_REDIS_LOG_BYTES=9", "RELEVO_REDIS_LOG_BYTES_EACH=8", "RELEVO_REDIS_FEED_BYTES=7", "RELEVO_DATA_DIR=/data", "RELEVO_SCHEDULER_POOL=linux", "RELEVO_SCHEDULER_OFFER_TTL=1h",
 		"RELEVO_PIPELINE_LEASE=1m", "RELEVO_PIPELINE_HEARTBEAT=5s", "RELEVO_PIPELINE_START_DEADLINE=2m", "RELEVO_PIPELINE_INFRA_RETRIES=0",
@@ -77,7 +77,7 @@ func TestEverySettingIsRead(t *testing.T) {
 	want := config.Config{
 		Host: config.Host{
 			Port: 9000, ListenAddress: "[::]:8080", Function: "api", Service: "offer-created", Sink: "http://broker/ns",
-			Overrides: config.Overrides{"cluster": "north"}, CACerts: "pem", Functions: "http://{function}.ns.svc", EventBytes: 5, Drain: time.Second,
+			Overrides: config.Overrides{"cluster": "north"}, CACerts: "pem", Functions: "http://{context}.ns.svc/{function}", EventBytes: 5, Drain: time.Second,
 		},
 		Bus:       config.Bus{Concurrency: 2, Tries: 3, Backoff: 4 * time.Millisecond, Memory: 5},
 		Redis:     config.Redis{URL: "redis://u:p@h:1/2", LogBytes: 9, LogBytesEach: 8, FeedBytes: 7},

@@ -34,6 +34,22 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 // Overrides are extensions by name, in Knative's form of K_CE_OVERRIDES.
 type Overrides map[string]string
 
+// Switch is on or off.
+type Switch bool
+
+// UnmarshalText reads on or off, and what else is usual.
+func (s *Switch) UnmarshalText(text []byte) error {
+	switch strings.ToLower(string(text)) {
+	case "on", "true", "yes", "1":
+		*s = true
+	case "off", "false", "no", "0":
+		*s = false
+	default:
+		return fmt.Errorf("%q is neither on nor off", text)
+	}
+	return nil
+}
+
 var extensionName = regexp.MustCompile(`^[a-z0-9]+$`)
 
 // UnmarshalText reads {"extensions": {"name": "value"}}.

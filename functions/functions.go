@@ -52,6 +52,9 @@ type Deps struct {
 	Feed feed.Feed
 	// Dead keeps what could not be delivered.
 	Dead *deadletter.Box
+	// Wake gets the functions on the way of a job out of their sleep; nil: they do
+	// not sleep.
+	Wake func()
 	// Front are the front doors that the process serves besides, made by whoever
 	// puts it together: functions/api. They link more than a handler needs (the
 	// compiler of pipelines, an OpenAPI document), and every function would start
@@ -62,13 +65,13 @@ type Deps struct {
 // All is the table. Its order is that of a job's way.
 func All(d Deps) []fn.Function {
 	all := []fn.Function{
-		runrequested.New(d.Runs),
-		runrequestedconcurrency.New(d.Runs, d.Groups),
+		runrequested.New(d.Runs).OnTheWay(),
+		runrequestedconcurrency.New(d.Runs, d.Groups).OnTheWay(),
 		concurrencyacquired.New(d.Runs, d.Routes),
-		jobrequested.New(d.Groups, d.Routes),
-		offercreated.New(d.Pools),
+		jobrequested.New(d.Groups, d.Routes).OnTheWay(),
+		offercreated.New(d.Pools).OnTheWay(),
 		offerexpired.New(d.Runs),
-		assignmentcreated.New(d.Runs, d.Workers),
+		assignmentcreated.New(d.Runs, d.Workers).OnTheWay(),
 		assignmentrefused.New(d.Pools),
 		workercreated.New(d.Runs),
 		jobchanged.New(d.Runs),
@@ -85,7 +88,7 @@ func All(d Deps) []fn.Function {
 		cancelrequested.New(d.Runs),
 		capacityupdated.New(d.Pools),
 		clockticked.New(d.Clock),
-		worker.New(d.Reports, d.Workers.Settings.Key),
+		worker.New(d.Reports, d.Workers.Settings.Key).OnTheWay(),
 		deadlettered.New(d.Dead),
 	}
 	if d.Feed != nil {

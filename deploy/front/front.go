@@ -23,6 +23,6 @@ func Options(c config.Config) hosted.Options {
 func door(c config.Config, d functions.Deps) fn.Function {
 	return api.New(&api.API{
 		Runs: d.Runs, Pools: d.Pools, Groups: d.Groups, Routes: d.Routes,
-		Logs: d.Reports.Logs, Feed: d.Feed, Dead: d.Dead, Publish: d.Reports.Publish, Token: c.API.Token.Reveal(),
+		Logs: d.Reports.Logs, Feed: d.Feed, Dead: d.Dead, Wake: d.Wake, Publish: d.Reports.Publish, Token: c.API.Token.Reveal(),
 	})
 }

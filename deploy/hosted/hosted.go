@@ -100,6 +100,10 @@ func (s *Service) serve(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	waker := s.waker()
+	if waker != nil {
+		deps.Wake = waker.Wake
+	}
 	if o.Front != nil {
 		deps.Front = o.Front(deps)
 	}
@@ -110,6 +114,9 @@ func (s *Service) serve(ctx context.Context, o Options) error {
 	}
 	direct.Functions = functions.All(deps)
 	s.table = direct.Functions
+	if waker != nil {
+		waker.Functions = s.table
+	}
 	if s.Functions, err = s.pick(direct.Functions, len(o.Providers) > 0 || o.Launching != nil); err != nil {
 		return err
 	}

@@ -48,6 +48,10 @@ type API struct {
 	// Publish sends events on; what it can't deliver the outbox keeps.
 	Publish func(ctx context.Context, es []events.Envelope) error
 
+	// Wake is called for each run that is accepted, and returns at once: what it
+	// will need can get ready. May be nil.
+	Wake func()
+
 	// Token is what every caller must show as a bearer token. Empty is local
 	// mode: callers on this machine alone are served, and web pages of other
 	// origins are not.

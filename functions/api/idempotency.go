@@ -50,6 +50,9 @@ func (a *API) accept(ctx context.Context, key string, req events.RunRequested) (
 	if err != nil {
 		return "", fmt.Errorf("api: encode request: %w", err)
 	}
+	if a.Wake != nil {
+		a.Wake() // while the commit is on its way
+	}
 	res, err := a.Runs.Create(ctx, name, req)
 	if err != nil {
 		return "", a.fault(ctx, "accept the run", err)

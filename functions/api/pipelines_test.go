@@ -224,3 +224,18 @@ func FuzzParseCursor(f *testing.F) {
 		}
 	})
 }
+
+// TestWakesForWhatIsAccepted: what a run will need is woken before it is
+// answered, and not for what is refused.
+func TestWakesForWhatIsAccepted(t *testing.T) {
+	woken := 0
+	w := newWorld(t, func(w *world) { w.api.Wake = func() { woken++ } })
+	w.ask(http.MethodPost, "/v1/pipelines", `{"source": "jobs: 7"}`)
+	if woken != 0 {
+		t.Error("woken for what is refused")
+	}
+	w.submit(hello)
+	if woken != 1 {
+		t.Errorf("woken %d times", woken)
+	}
+}

@@ -42,7 +42,7 @@ func newRig(t *testing.T) *rig {
 		For:           events.AttemptRef{JobRef: events.JobRef{Run: run, Job: "build"}, Attempt: 1},
 		AssignmentRef: events.AssignmentRef{Pool: "linux", Assignment: "as1"}, Node: "n1", Worker: "w1", Provider: "kubernetes",
 	}
-	r.change(t, "start", func(run *pipeline.Run, em *events.Emitter, epoch uint32) error {
+	r.change(t, "start", func(run *pipeline.Run, em *events.Emitter, _ uint32) error {
 		run.Start(em)
 		return nil
 	})

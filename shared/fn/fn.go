@@ -36,6 +36,9 @@ type Function struct {
 	Handle Handler
 	// HTTP is set for HTTP functions.
 	HTTP http.Handler
+	// Way marks those on the way of a job: what a run that begins needs until its
+	// first step runs. They are woken together.
+	Way bool
 	// Launches marks the functions that talk to a provider.
 	Launches bool
 }

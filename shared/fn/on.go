@@ -34,6 +34,12 @@ func (f Function) Launching() Function {
 	return f
 }
 
+// OnTheWay marks a function as one on the way of a job.
+func (f Function) OnTheWay() Function {
+	f.Way = true
+	return f
+}
+
 // Emitter makes the events of a stateless function: of the time and the epoch of
 // their cause.
 func Emitter(name string, cause events.Envelope) *events.Emitter {

@@ -17,6 +17,7 @@ import (
 //	relevo:{p07}:pruned       string: cursor of the scan that prunes the inbox
 //	relevo:{meta}:store       hash: installation, epoch, run, replication
 //	relevo:{meta}:partitions  set: the partitions besides those of runs
+//	relevo:{meta}:once:<name> string: somebody was the first, for a while
 //
 // Logs and feed are kept beside the partitions, each with a tag of its own:
 //
@@ -41,6 +42,8 @@ const (
 	entriesKey  = "relevo:{feed}:entries"
 	feedChanged = "relevo:{feed}:changed" // a channel
 )
+
+func onceKey(name string) string { return "relevo:{meta}:once:" + name }
 
 func logLengths(run string) string     { return "relevo:{logs}:lengths:" + run }
 func logLimits(run string) string      { return "relevo:{logs}:limits:" + run }
