@@ -27,6 +27,7 @@ import (
 // kinds are all that an overlay may hold.
 var kinds = map[string]func() metav1.Object{
 	"v1/ConfigMap":                             func() metav1.Object { return &corev1.ConfigMap{} },
+	"v1/LimitRange":                            func() metav1.Object { return &corev1.LimitRange{} },
 	"v1/Namespace":                             func() metav1.Object { return &corev1.Namespace{} },
 	"v1/PersistentVolumeClaim":                 func() metav1.Object { return &corev1.PersistentVolumeClaim{} },
 	"v1/ResourceQuota":                         func() metav1.Object { return &corev1.ResourceQuota{} },
