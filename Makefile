@@ -15,6 +15,13 @@ FUZZTIME  ?= 20s
 TESTFLAGS ?=
 PKG       ?= ./...
 
+# What `make images` writes manifests of: a folder of deploy/knative/overlays.
+OVERLAY   ?= per-function
+
+# Builds and pushes images. It has a thousand dependencies of its own, too many
+# for a go.mod beside other tools: it is had when it is needed.
+KO ?= $(GO) run github.com/google/ko@v0.18.1
+
 # The tools have a module of their own, so that their hundreds of dependencies
 # stay out of the program's go.mod.
 TOOL := $(GO) tool -modfile=test/tools/go.mod
@@ -82,6 +89,12 @@ lint:
 .PHONY: gen
 gen: ## write the generated files again (schemas, references, manifests)
 	$(GO) generate ./...
+
+.PHONY: images
+images: ## push images to KO_DOCKER_REPO, write bin/relevo.yaml (OVERLAY=)
+	@: $${KO_DOCKER_REPO:?where to push: make images KO_DOCKER_REPO=registry.example/relevo}
+	@mkdir -p bin
+	set -o pipefail; kubectl kustomize deploy/knative/overlays/$(OVERLAY) | $(KO) resolve --base-import-paths -f - > bin/relevo.yaml
 
 .PHONY: sim
 sim: ## run the simulator over SEEDS random schedules (20000)
