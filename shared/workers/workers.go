@@ -44,6 +44,14 @@ type Settings struct {
 	Workspace map[string]string
 }
 
+// report is where a provider's agents send their reports.
+func (s Settings) report(provider string) string {
+	if address, ok := s.Report[provider]; ok {
+		return address
+	}
+	return s.Report[""]
+}
+
 func (w *Workers) provider(name string) (provider.Provider, error) {
 	p, ok := w.Providers[name]
 	if !ok {
@@ -130,7 +138,7 @@ func (w *Workers) launch(run *pipeline.Run, j *pipeline.Job, a *pipeline.Attempt
 	s := w.Settings
 	l := execution.Launch{
 		AttemptRef: ref, Worker: a.Placement.Worker, Assignment: a.Placement.Assignment, Pool: a.Placement.Pool,
-		Installation: s.Installation, Report: s.Report[a.Placement.Provider], Token: Token(s.Key, ref, a.Placement.Worker),
+		Installation: s.Installation, Report: s.report(a.Placement.Provider), Token: Token(s.Key, ref, a.Placement.Worker),
 		Job: *spec, Env: run.Spec().Env, Image: s.Image[a.Placement.Provider],
 		Resources: j.Request.Requirements.Resources, Workspace: s.Workspace[a.Placement.Provider],
 		Heartbeat: s.Heartbeat, Grace: s.Grace, SpoolMax: s.SpoolMax,
