@@ -81,6 +81,7 @@ func connect(cfg Config) (*rest.Config, error) {
 	}
 	config.QPS, config.Burst = cfg.QPS, cfg.Burst
 	config.UserAgent = "relevo"
+	config.WarningHandler = rest.NoWarnings{} // what comes of them is told as a failure
 	return config, nil
 }
 

@@ -130,7 +130,7 @@ func TestTwoPodsForOneJob(t *testing.T) {
 	)}}}
 	changes := told(t, p)
 	launched(t, p, l)
-	h.heard(t, "the job begins", func() bool { return strings.Contains(h.logs.String(), "begun as 1000 at home in /relevo/home") })
+	h.heard(t, "the job begins", func() bool { return strings.Contains(h.logs.String(), "\nbegun as 1000 at home in /relevo/home") })
 
 	pod, _, err := p.latest(t.Context(), l.Worker)
 	if err != nil {
@@ -162,7 +162,7 @@ func TestTwoPodsForOneJob(t *testing.T) {
 	}
 	h.heard(t, "two agents said hello", func() bool { h.finish = true; return len(h.nonces) == 2 })
 	h.heard(t, "the job ends", func() bool { return h.ending != nil })
-	if h.ending.Verdict != events.Succeeded || strings.Count(h.logs.String(), "begun as") != 1 || !strings.Contains(h.logs.String(), "\ndone") {
+	if h.ending.Verdict != events.Succeeded || strings.Count(h.logs.String(), "\nbegun as") != 1 || !strings.Contains(h.logs.String(), "\ndone") {
 		t.Errorf("the job ended as %+v, with the log\n%s", h.ending, &h.logs)
 	}
 	if c := first(t, changes); c.Exit != agent.ExitDone || c.Failed != nil {

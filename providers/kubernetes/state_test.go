@@ -9,6 +9,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/relevo-ci/relevo/providers/conformance"
@@ -341,6 +342,41 @@ func TestPatienceBeginsAnew(t *testing.T) {
 	step(time.Minute, waits("PodInitializing", ""))
 	if again := step(patience, unreachable); again != patience {
 		t.Errorf("patience is %v", again)
+	}
+}
+
+// TestChanged is for hosts that do not watch.
+func TestChanged(t *testing.T) {
+	p := provide(t, simple())
+	job := p.job(conformance.Launch(1))
+	job.UID = "uid-of-job"
+	for name, c := range map[string]struct {
+		pods    []func(*corev1.Pod)
+		deleted bool
+		want    string // empty: nothing is told
+	}{
+		"runs":         {pods: []func(*corev1.Pod){runs}},
+		"ended":        {pods: []func(*corev1.Pod){ended(3, "Error", "")}, want: "exited 3"},
+		"deleted":      {deleted: true, want: "its Job was deleted"},
+		"not the pods": {deleted: true, pods: []func(*corev1.Pod){runs}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			objects := []runtime.Object{job}
+			for _, f := range c.pods {
+				one := pod(p, f)
+				one.Namespace = "jobs"
+				objects = append(objects, one)
+			}
+			change, ok, err := provide(t, simple(), objects...).Changed(t.Context(), job, c.deleted)
+			if err != nil || ok != (c.want != "") || change.Reason != c.want {
+				t.Errorf("Changed gave %+v, %v, %v; want %q", change, ok, err, c.want)
+			}
+		})
+	}
+	other := simple()
+	other.Installation = "another"
+	if change, ok, err := provide(t, other, job).Changed(t.Context(), job, true); ok || err != nil {
+		t.Errorf("another's Job: %+v, %v", change, err)
 	}
 }
 

@@ -250,3 +250,33 @@ func vanish(st provider.Status, reason string) *provider.Change {
 	st.Running, st.Preparing, st.Exit, st.Reason = false, "", -1, reason
 	return &provider.Change{Status: st}
 }
+
+// Changed is what Watch would tell of a Job that was just seen to change, or to
+// be deleted: for hosts that hear of Jobs by events, such as those of an
+// ApiServerSource, and watch nothing themselves. It is not ok where there is
+// nothing to tell, or the Job is not of this installation.
+func (p *Provider) Changed(ctx context.Context, job *batchv1.Job, deleted bool) (change provider.Change, ok bool, err error) {
+	if !p.mine(job) {
+		return provider.Change{}, false, nil
+	}
+	all, err := p.look(ctx, p.described(job).Placement.Worker)
+	if err != nil {
+		return provider.Change{}, false, wrap("look at Job "+job.Name, err)
+	}
+	one := &worker{job: job, gone: deleted, pods: map[types.UID]*corev1.Pod{}}
+	for _, s := range all {
+		if s.job != nil && s.job.UID == job.UID {
+			one.refusal = s.refusal
+		}
+		for _, pod := range s.pods {
+			if jobOf(pod) == job.UID {
+				one.pods[pod.UID] = pod
+			}
+		}
+	}
+	told, _ := p.judge(one, time.Now())
+	if told == nil {
+		return provider.Change{}, false, nil
+	}
+	return *told, true, nil
+}
