@@ -81,91 +81,94 @@ func all(fs ...func(*corev1.Pod)) func(*corev1.Pod) {
 	}
 }
 
+// podCases are what a pod can say.
+var podCases = map[string]struct {
+	pod     func(*corev1.Pod)
+	running bool
+	exit    int
+	text    string // of Preparing where it waits, else of Reason
+	waits   bool
+	trouble string // "": none, else "now", "later", with " for good"
+}{
+	"runs":     {pod: runs, running: true},
+	"succeeds": {pod: ended(0, "Completed", "last words"), text: "exited 0"},
+	"fails":    {pod: ended(11, "Error", "level=ERROR\n  undelivered"), exit: 11, text: "exited 11: level=ERROR undelivered"},
+	"killed":   {pod: ended(137, "Error", ""), exit: 137, text: "exited 137 (killed)"},
+	"agent out of memory": {
+		pod: ended(137, "OOMKilled", ""), exit: 137, text: "killed: out of memory (limit 64 MiB): raise resources.memory",
+	},
+	"step out of memory": {
+		pod: ended(0, "OOMKilled", ""), text: "exited 0, a step was killed: out of memory (limit 64 MiB): raise resources.memory",
+	},
+	"node out of memory": {
+		pod:  all(ended(137, "OOMKilled", ""), func(pod *corev1.Pod) { pod.Spec.Containers[0].Resources = corev1.ResourceRequirements{} }),
+		exit: 137, text: "killed: out of memory (no limit: its node's was used up): raise resources.memory",
+	},
+	"evicted by its node": {
+		pod:  all(ended(137, "Error", ""), kubelet("Evicted", "The node was low on resource: memory.")),
+		exit: 137, text: "evicted by its node (The node was low on resource: memory.) on node worker-1: exited 137 (killed)",
+	},
+	"drained": {
+		pod:  all(ended(143, "Error", ""), disrupted("EvictionByEvictionAPI", "Eviction API: evicting")),
+		exit: 143, text: "evicted through the API, most likely to drain its node (Eviction API: evicting) on node worker-1: exited 143 (terminated)",
+	},
+	"preempted": {
+		pod:  all(ended(143, "Error", ""), disrupted("PreemptionByScheduler", "")),
+		exit: 143, text: "preempted by a pod of a higher priority on node worker-1: exited 143 (terminated)",
+	},
+	"node lost": {
+		pod:  all(runs, kubelet("NodeLost", "Node which was running pod is unresponsive"), disrupted("DeletionByTaintManager", "")),
+		exit: -1, text: "its node does not answer (Node which was running pod is unresponsive) on node worker-1: its pod ended",
+	},
+	"node gone": {
+		pod:  all(runs, disrupted("DeletionByPodGC", "PodGC: node no longer exists"), func(pod *corev1.Pod) { pod.Status.Phase = corev1.PodFailed }),
+		exit: -1, text: "its node is gone (PodGC: node no longer exists) on node worker-1: its pod ended",
+	},
+	"of unknown fate": {
+		pod: ended(137, "ContainerStatusUnknown", ""), exit: 137, text: "nobody knows how its container ended: its node restarted or lost it",
+	},
+	"a disruption of tomorrow": {
+		pod: all(ended(1, "Error", ""), disrupted("Whatever", "")), exit: 1, text: "disrupted: Whatever on node worker-1: exited 1",
+	},
+	"refused by its node": {
+		pod: kubelet("OutOfcpu", "Node didn't have enough resource: cpu"), exit: -1, trouble: "now",
+		text: "OutOfcpu (Node didn't have enough resource: cpu) on node worker-1: its pod ended before it began",
+	},
+	"without an agent": {
+		pod: func(pod *corev1.Pod) {
+			pod.Status.Phase = corev1.PodFailed
+			pod.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: installContainer, State: corev1.ContainerState{
+				Terminated: &corev1.ContainerStateTerminated{ExitCode: 12, Reason: "Error", Message: "disk full"},
+			}}}
+		}, exit: -1, trouble: "now",
+		text: "the agent could not be copied into the pod: exited 12 Error: disk full",
+	},
+	"of another architecture": {
+		pod: ended(128, "StartError", "exec format error"), exit: 128, trouble: "now",
+		text: "the agent could not be started: StartError: exec format error",
+	},
+	"fresh": {pod: func(pod *corev1.Pod) { pod.Spec.NodeName = "" }, waits: true, text: "its pod waits for a node"},
+	"without room": {
+		pod: func(pod *corev1.Pod) {
+			pod.Status.Conditions = []corev1.PodCondition{{
+				Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable", Message: "0/3 nodes are available: 3 Insufficient cpu.",
+			}}
+		}, waits: true, text: "its pod waits for a node: 0/3 nodes are available: 3 Insufficient cpu.",
+	},
+	"pulling":      {pod: waits("PodInitializing", ""), waits: true, text: "its pod starts on node worker-1, which pulls the images it lacks"},
+	"unreachable":  {pod: waits("ErrImagePull", "dial tcp: no such host"), waits: true, text: "dial tcp: no such host", trouble: "later"},
+	"backing off":  {pod: waits("ImagePullBackOff", "Back-off"), waits: true, text: "ImagePullBackOff", trouble: "later"},
+	"unknown":      {pod: waits("ErrImagePull", "failed to resolve reference \"x:1\": x:1: not found"), waits: true, text: "x:1: not found; check its name", trouble: "now for good"},
+	"unauthorized": {pod: waits("ErrImagePull", "401 Unauthorized"), waits: true, text: "image pull secret", trouble: "now for good"},
+	"misnamed":     {pod: waits("InvalidImageName", "bad"), waits: true, text: "is not the name of an image: bad", trouble: "now for good"},
+	"never pulled": {pod: waits("ErrImageNeverPull", "policy"), waits: true, text: "must not be pulled", trouble: "now"},
+	"root":         {pod: waits("CreateContainerConfigError", "container has runAsNonRoot and image will run as root"), waits: true, text: "wants to run as root", trouble: "now for good"},
+	"no secret":    {pod: waits("CreateContainerConfigError", "secret \"x\" not found"), waits: true, text: "secret \"x\" not found", trouble: "later"},
+}
+
 // TestPods goes through what a pod can say.
 func TestPods(t *testing.T) {
-	for name, c := range map[string]struct {
-		pod     func(*corev1.Pod)
-		running bool
-		exit    int
-		text    string // of Preparing where it waits, else of Reason
-		waits   bool
-		trouble string // "": none, else "now", "later", with " for good"
-	}{
-		"runs":     {pod: runs, running: true},
-		"succeeds": {pod: ended(0, "Completed", "last words"), text: "exited 0"},
-		"fails":    {pod: ended(11, "Error", "level=ERROR\n  undelivered"), exit: 11, text: "exited 11: level=ERROR undelivered"},
-		"killed":   {pod: ended(137, "Error", ""), exit: 137, text: "exited 137 (killed)"},
-		"agent out of memory": {
-			pod: ended(137, "OOMKilled", ""), exit: 137, text: "killed: out of memory (limit 64 MiB): raise resources.memory",
-		},
-		"step out of memory": {
-			pod: ended(0, "OOMKilled", ""), text: "exited 0, a step was killed: out of memory (limit 64 MiB): raise resources.memory",
-		},
-		"node out of memory": {
-			pod:  all(ended(137, "OOMKilled", ""), func(pod *corev1.Pod) { pod.Spec.Containers[0].Resources = corev1.ResourceRequirements{} }),
-			exit: 137, text: "killed: out of memory (no limit: its node's was used up): raise resources.memory",
-		},
-		"evicted by its node": {
-			pod:  all(ended(137, "Error", ""), kubelet("Evicted", "The node was low on resource: memory.")),
-			exit: 137, text: "evicted by its node (The node was low on resource: memory.) on node worker-1: exited 137 (killed)",
-		},
-		"drained": {
-			pod:  all(ended(143, "Error", ""), disrupted("EvictionByEvictionAPI", "Eviction API: evicting")),
-			exit: 143, text: "evicted through the API, most likely to drain its node (Eviction API: evicting) on node worker-1: exited 143 (terminated)",
-		},
-		"preempted": {
-			pod:  all(ended(143, "Error", ""), disrupted("PreemptionByScheduler", "")),
-			exit: 143, text: "preempted by a pod of a higher priority on node worker-1: exited 143 (terminated)",
-		},
-		"node lost": {
-			pod:  all(runs, kubelet("NodeLost", "Node which was running pod is unresponsive"), disrupted("DeletionByTaintManager", "")),
-			exit: -1, text: "its node does not answer (Node which was running pod is unresponsive) on node worker-1: its pod ended",
-		},
-		"node gone": {
-			pod:  all(runs, disrupted("DeletionByPodGC", "PodGC: node no longer exists"), func(pod *corev1.Pod) { pod.Status.Phase = corev1.PodFailed }),
-			exit: -1, text: "its node is gone (PodGC: node no longer exists) on node worker-1: its pod ended",
-		},
-		"of unknown fate": {
-			pod: ended(137, "ContainerStatusUnknown", ""), exit: 137, text: "nobody knows how its container ended: its node restarted or lost it",
-		},
-		"a disruption of tomorrow": {
-			pod: all(ended(1, "Error", ""), disrupted("Whatever", "")), exit: 1, text: "disrupted: Whatever on node worker-1: exited 1",
-		},
-		"refused by its node": {
-			pod: kubelet("OutOfcpu", "Node didn't have enough resource: cpu"), exit: -1, trouble: "now",
-			text: "OutOfcpu (Node didn't have enough resource: cpu) on node worker-1: its pod ended before it began",
-		},
-		"without an agent": {
-			pod: func(pod *corev1.Pod) {
-				pod.Status.Phase = corev1.PodFailed
-				pod.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: installContainer, State: corev1.ContainerState{
-					Terminated: &corev1.ContainerStateTerminated{ExitCode: 12, Reason: "Error", Message: "disk full"},
-				}}}
-			}, exit: -1, trouble: "now",
-			text: "the agent could not be copied into the pod: exited 12 Error: disk full",
-		},
-		"of another architecture": {
-			pod: ended(128, "StartError", "exec format error"), exit: 128, trouble: "now",
-			text: "the agent could not be started: StartError: exec format error",
-		},
-		"fresh": {pod: func(pod *corev1.Pod) { pod.Spec.NodeName = "" }, waits: true, text: "its pod waits for a node"},
-		"without room": {
-			pod: func(pod *corev1.Pod) {
-				pod.Status.Conditions = []corev1.PodCondition{{
-					Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable", Message: "0/3 nodes are available: 3 Insufficient cpu.",
-				}}
-			}, waits: true, text: "its pod waits for a node: 0/3 nodes are available: 3 Insufficient cpu.",
-		},
-		"pulling":      {pod: waits("PodInitializing", ""), waits: true, text: "its pod starts on node worker-1, which pulls the images it lacks"},
-		"unreachable":  {pod: waits("ErrImagePull", "dial tcp: no such host"), waits: true, text: "dial tcp: no such host", trouble: "later"},
-		"backing off":  {pod: waits("ImagePullBackOff", "Back-off"), waits: true, text: "ImagePullBackOff", trouble: "later"},
-		"unknown":      {pod: waits("ErrImagePull", "failed to resolve reference \"x:1\": x:1: not found"), waits: true, text: "x:1: not found; check its name", trouble: "now for good"},
-		"unauthorized": {pod: waits("ErrImagePull", "401 Unauthorized"), waits: true, text: "image pull secret", trouble: "now for good"},
-		"misnamed":     {pod: waits("InvalidImageName", "bad"), waits: true, text: "is not the name of an image: bad", trouble: "now for good"},
-		"never pulled": {pod: waits("ErrImageNeverPull", "policy"), waits: true, text: "must not be pulled", trouble: "now"},
-		"root":         {pod: waits("CreateContainerConfigError", "container has runAsNonRoot and image will run as root"), waits: true, text: "wants to run as root", trouble: "now for good"},
-		"no secret":    {pod: waits("CreateContainerConfigError", "secret \"x\" not found"), waits: true, text: "secret \"x\" not found", trouble: "later"},
-	} {
+	for name, c := range podCases {
 		t.Run(name, func(t *testing.T) {
 			p := provide(t, simple())
 			st, tr := p.status(seen{job: &batchv1.Job{ObjectMeta: metav1.ObjectMeta{UID: "uid-of-job"}}, pods: []*corev1.Pod{pod(p, c.pod)}})

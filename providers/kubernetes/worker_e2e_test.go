@@ -159,23 +159,25 @@ func TestHarmToPods(t *testing.T) {
 	}
 }
 
+// quota bounds a namespace.
+func quota(hard corev1.ResourceList) func(*testing.T, *Provider) {
+	return func(t *testing.T, p *Provider) {
+		_, err := p.client.CoreV1().ResourceQuotas(p.cfg.Namespace).Create(t.Context(), &corev1.ResourceQuota{
+			ObjectMeta: metav1.ObjectMeta{Name: "q"}, Spec: corev1.ResourceQuotaSpec{Hard: hard},
+		}, metav1.CreateOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the quota is counted", func() bool {
+			q, err := p.client.CoreV1().ResourceQuotas(p.cfg.Namespace).Get(t.Context(), "q", metav1.GetOptions{})
+			return err == nil && len(q.Status.Hard) > 0
+		})
+	}
+}
+
 // TestWorkersThatCannotStart says why, first while it waits, then for good.
 func TestWorkersThatCannotStart(t *testing.T) {
 	t.Parallel()
-	quota := func(hard corev1.ResourceList) func(*testing.T, *Provider) {
-		return func(t *testing.T, p *Provider) {
-			_, err := p.client.CoreV1().ResourceQuotas(p.cfg.Namespace).Create(t.Context(), &corev1.ResourceQuota{
-				ObjectMeta: metav1.ObjectMeta{Name: "q"}, Spec: corev1.ResourceQuotaSpec{Hard: hard},
-			}, metav1.CreateOptions{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			eventually(t, "the quota is counted", func() bool {
-				q, err := p.client.CoreV1().ResourceQuotas(p.cfg.Namespace).Get(t.Context(), "q", metav1.GetOptions{})
-				return err == nil && len(q.Status.Hard) > 0
-			})
-		}
-	}
 	for name, c := range map[string]struct {
 		config    func(*Config)
 		launch    func(*execution.Launch)
