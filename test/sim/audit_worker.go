@@ -195,7 +195,7 @@ func (a *auditor) reported(r execution.Report, sent time.Time, reply execution.R
 		return
 	}
 	a.heard[key] = latest(a.heard[key], sent)
-	if reply.Acknowledged > a.sent[r.Nonce] && !a.mixes() {
+	if reply.Acknowledged > a.sent[r.Nonce] && !a.mixes(key) {
 		a.fail("S10: more log of %s acknowledged than was sent", key)
 	}
 }
@@ -210,7 +210,7 @@ func (a *auditor) wholeLog(r *watched, ref events.AttemptRef) {
 	}
 	got := make([]byte, len(want)+1)
 	n, _, closed, err := a.w.logs.Read(context.Background(), ref, 0, got)
-	if (err != nil || !bytes.Equal(got[:n], want) || !closed) && !a.mixes() {
+	if (err != nil || !bytes.Equal(got[:n], want) || !closed) && !a.mixes(attemptKey(ref)) {
 		a.fail("S10: log of %s is %q (closed: %t), want %q (%v)", attemptKey(ref), got[:n], closed, want, err)
 	}
 }
@@ -227,7 +227,7 @@ func (a *auditor) logs(r *watched) {
 			}
 			got := make([]byte, len(want)+1)
 			n, _, _, err := a.w.logs.Read(context.Background(), ref, 0, got)
-			if at.Nonce == "" && !a.rolled.IsZero() || a.mixes() {
+			if at.Nonce == "" && !a.rolled.IsZero() || a.mixes(attemptKey(ref)) {
 				continue // its hello was lost with the store's last writes
 			}
 			if err != nil || !strings.HasPrefix(want, string(got[:n])) {

@@ -35,6 +35,7 @@ type auditor struct {
 	emitted   map[string]events.Type // what the ledgers say was emitted
 	stale     map[string]time.Time   // since when a worker is of no live attempt
 	rolled    time.Time              // the last restart that lost writes
+	unheard   map[string]bool        // attempts whose worker's hello a restart lost
 	rereading bool                   // the ledgers, after such a restart
 	ticking   *process               // whose clock is at work
 }
@@ -42,7 +43,7 @@ type auditor struct {
 func newAuditor(w *World) *auditor {
 	a := &auditor{
 		w: w, runs: map[events.RunID]*watched{}, workers: map[string]string{}, heard: map[string]time.Time{},
-		nodeOf: map[events.AssignmentID]events.NodeID{}, stale: map[string]time.Time{},
+		nodeOf: map[events.AssignmentID]events.NodeID{}, stale: map[string]time.Time{}, unheard: map[string]bool{},
 		told: map[string]bool{}, sent: map[string]int64{},
 	}
 	a.reset()
@@ -81,8 +82,10 @@ func (a *auditor) rolledBack() {
 	a.rolled = a.w.now
 	a.reset()
 	dirty := a.w.store.dirty
+	before := map[*watched]map[string]string{}
 	for _, id := range sortedKeys(a.runs) {
 		r := a.runs[id]
+		before[r] = r.nonces
 		r.clear()
 		dirty[protocol.PartitionOf(id)] = true
 		docs, _, _ := a.w.store.Store.Load(context.Background(), protocol.PartitionOf(id), protocol.DocID("run/"+id))
@@ -98,6 +101,11 @@ func (a *auditor) rolledBack() {
 	a.rereading = true
 	a.after("restart")
 	a.rereading = false
+	for r, nonces := range before {
+		for key := range nonces {
+			a.unheard[key] = a.unheard[key] || r.nonces[key] == ""
+		}
+	}
 }
 
 // after is called after every event; it reads what was committed since.
