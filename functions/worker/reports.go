@@ -213,12 +213,13 @@ func (s *Reports) end(ctx context.Context, r execution.Report, now time.Time) er
 }
 
 // publish sends events on. That it failed is no business of the agent's: what
-// counts is committed, and the clock sends it again.
+// counts is committed, and the clock sends it again. An agent that is done does
+// not wait for it.
 func (s *Reports) publish(ctx context.Context, es []events.Envelope) {
 	if len(es) == 0 {
 		return
 	}
-	if err := s.Publish(ctx, es); err != nil {
+	if err := s.Publish(context.WithoutCancel(ctx), es); err != nil {
 		slog.WarnContext(ctx, "worker: events not published", "first", es[0].ID, "count", len(es), "error", err)
 	}
 }
