@@ -181,7 +181,7 @@ func (s *Service) deps(ctx context.Context, committer *state.Committer, provider
 		Report: map[string]string{"": c.Worker.URL}, Key: []byte(c.Worker.Key.Reveal()), Heartbeat: c.Pipeline.Heartbeat,
 	}}
 	for _, p := range providers {
-		launcher.Providers[p.Name()] = p
+		launcher.Providers[p.Name()] = bulkhead(p)
 	}
 	if len(providers) > 0 {
 		_, moment, err := s.store.Load(ctx, protocol.PartitionOf(""))
@@ -197,8 +197,12 @@ func (s *Service) deps(ctx context.Context, committer *state.Committer, provider
 	launcher.CloseLog = func(ctx context.Context, ref events.AttemptRef) error { return kept.Close(ctx, ref, logs.Present) }
 	return functions.Deps{
 		Runs: runs, Pools: pools, Groups: groups, Workers: launcher,
-		Routes:  scheduling.Pools{Default: events.PoolID(c.Scheduler.Pool)},
-		Clock:   &clockticked.Clock{Runs: runs, Pools: pools, Groups: groups, Workers: launcher, Publish: s.publish, Forget: kept.Remove},
+		Routes: scheduling.Pools{Default: events.PoolID(c.Scheduler.Pool)},
+		Clock: &clockticked.Clock{
+			Runs: runs, Pools: pools, Groups: groups, Workers: launcher, Publish: s.publish, Forget: kept.Remove,
+			// Below the time-outs of the clock's Service and of those that it asks.
+			Beside: clockticked.Beside{Most: 64, Wait: 60 * time.Second, Deadline: 90 * time.Second},
+		},
 		Reports: &worker.Reports{Runs: runs, Logs: kept, Publish: s.publish},
 		Dead:    &deadletter.Box{Store: s.store, Send: s.sendAgain},
 		Feed:    s.store.Feed(redis.FeedBounds{Bytes: c.Redis.FeedBytes}),

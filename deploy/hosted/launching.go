@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/relevo-ci/relevo/events"
 	"github.com/relevo-ci/relevo/functions"
 	"github.com/relevo-ci/relevo/shared/fn"
 	"github.com/relevo-ci/relevo/shared/protocol"
 	"github.com/relevo-ci/relevo/shared/provider"
+	"github.com/relevo-ci/relevo/shared/workers"
 )
 
 // measured is a provider that knows how much its workers may take in all.
@@ -18,6 +20,12 @@ type measured interface {
 }
 
 func launches(f fn.Function) bool { return f.Launches }
+
+// bulkhead keeps a provider that does not answer from holding up more than this
+// process can bear, for less than the Services' time-outs.
+func bulkhead(p provider.Provider) provider.Provider {
+	return workers.Bulkhead(p, 170*time.Second, 128)
+}
 
 func (s *Service) serves(name string) bool {
 	return slices.ContainsFunc(s.Functions, func(f fn.Function) bool { return f.Name == name })
@@ -38,7 +46,7 @@ func (s *Service) launching(ctx context.Context, d functions.Deps, o Options) er
 	if err != nil {
 		return err
 	}
-	d.Workers.Providers[p.Name()], d.Workers.Settings.Installation = p, moment.Installation
+	d.Workers.Providers[p.Name()], d.Workers.Settings.Installation = bulkhead(p), moment.Installation
 	if s.serves("assignment-created") {
 		if err := p.Secure(ctx); err != nil {
 			return err

@@ -86,7 +86,7 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 		},
 		Groups: &state.Groups{Committer: committer, Nudge: o.Policy.Nudge},
 		Workers: &workers.Workers{
-			Runs: runs, Providers: o.Providers, Settings: o.Workers,
+			Runs: runs, Providers: bulkheads(o.Providers), Settings: o.Workers,
 			CloseLog: func(ctx context.Context, ref events.AttemptRef) error { return o.Logs.Close(ctx, ref, logs.Present) },
 		},
 		Routes:  scheduling.Pools{Default: Pool},
@@ -104,6 +104,7 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 	h.Deps.Clock = &clockticked.Clock{
 		Runs: runs, Pools: h.Deps.Pools, Groups: h.Deps.Groups, Workers: h.Deps.Workers,
 		Publish: h.Publish, Direct: h.Bus.DirectAll, Forget: o.Logs.Remove, StartGrace: true, Fresh: o.Fresh,
+		Beside: clockticked.Beside{Most: 64, Wait: time.Second, Deadline: providerPatience},
 	}
 	h.Bus.Tap(h.see)
 	h.Table = functions.All(h.Deps)

@@ -41,6 +41,10 @@ type Clock struct {
 	// time has passed.
 	Fresh bool
 
+	// Beside is for what others do in a tick: deliveries round the broker, and the
+	// sweep. The zero value does them one after another.
+	Beside Beside
+
 	mu         sync.Mutex
 	graceUntil time.Time
 	failed     bool
@@ -76,11 +80,13 @@ func (c *Clock) Tick(ctx context.Context) (next, now time.Time, err error) {
 		return c.fail(err)
 	}
 	var errs []error
+	w := c.Beside.begin(ctx)
 	for _, d := range due {
-		if err := c.fire(ctx, d, grace); err != nil {
+		if err := c.fire(ctx, w, d, grace); err != nil {
 			errs = append(errs, err)
 		}
 	}
+	errs = append(errs, w.wait())
 	if len(due) == batch {
 		next = moment.Now
 	}
@@ -116,7 +122,8 @@ func (c *Clock) grace(now time.Time) bool {
 	return now.Before(c.graceUntil)
 }
 
-func (c *Clock) fire(ctx context.Context, d protocol.DueIn, grace bool) error {
+// fire lets a due entry fire. What its state asks to be sent again is left to w.
+func (c *Clock) fire(ctx context.Context, w *work, d protocol.DueIn, grace bool) error {
 	var res state.Result
 	var again []events.Envelope
 	var err error
@@ -134,14 +141,19 @@ func (c *Clock) fire(ctx context.Context, d protocol.DueIn, grace bool) error {
 	if err != nil {
 		return c.away(err)
 	}
-	var errs []error
-	for _, e := range again {
-		errs = append(errs, c.Direct(ctx, e))
+	if len(again) > 0 {
+		w.do(string(d.Partition)+" "+d.Name, func(ctx context.Context) error {
+			var errs []error
+			for _, e := range again {
+				errs = append(errs, c.Direct(ctx, e))
+			}
+			return errors.Join(errs...)
+		})
 	}
 	if len(res.Emitted) > 0 {
-		errs = append(errs, c.Publish(ctx, res.Emitted))
+		return c.Publish(ctx, res.Emitted)
 	}
-	return errors.Join(errs...)
+	return nil
 }
 
 // outboxes sends again what was committed and, as far as is known, never
@@ -152,22 +164,34 @@ func (c *Clock) outboxes(ctx context.Context, ps []protocol.Partition, m protoco
 	}
 	var errs []error
 	errs = append(errs, c.away(c.Runs.Flush(ctx)))
+	w := c.Beside.begin(ctx)
 	for _, p := range ps {
 		records, err := c.Runs.Store.Outbox(ctx, p, outboxAge, outboxPerRun)
 		if err != nil {
-			return errors.Join(append(errs, c.away(err))...)
+			errs = append(errs, c.away(err))
+			break
 		}
-		var sent []protocol.LedgerID
-		for _, r := range records {
-			if err := c.resend(ctx, r, m.Epoch); err != nil {
-				errs = append(errs, err)
-				break
-			}
-			sent = append(sent, r.ID)
+		if len(records) > 0 {
+			w.do("outbox "+string(p), func(ctx context.Context) error { return c.outbox(ctx, p, records, m.Epoch) })
 		}
-		if len(sent) > 0 {
-			errs = append(errs, c.away(c.Runs.Strike(ctx, p, sent)))
+	}
+	return errors.Join(append(errs, w.wait())...)
+}
+
+// outbox sends the records of one partition again, up to the first that does not
+// get there, and strikes them.
+func (c *Clock) outbox(ctx context.Context, p protocol.Partition, records []protocol.Record, epoch uint32) error {
+	var errs []error
+	var sent []protocol.LedgerID
+	for _, r := range records {
+		if err := c.resend(ctx, r, epoch); err != nil {
+			errs = append(errs, err)
+			break
 		}
+		sent = append(sent, r.ID)
+	}
+	if len(sent) > 0 {
+		errs = append(errs, c.away(c.Runs.Strike(ctx, p, sent)))
 	}
 	return errors.Join(errs...)
 }
@@ -190,11 +214,15 @@ func (c *Clock) sweep(ctx context.Context, now time.Time) error {
 	if c.Workers == nil || !c.passed(&c.sweepAt, now, sweepEvery) {
 		return nil
 	}
-	gone, err := c.Workers.Sweep(ctx)
-	if len(gone) > 0 {
-		err = errors.Join(err, c.Publish(ctx, gone))
-	}
-	return err
+	w := c.Beside.begin(ctx)
+	w.do("sweep", func(ctx context.Context) error {
+		gone, err := c.Workers.Sweep(ctx)
+		if len(gone) > 0 {
+			err = errors.Join(err, c.Publish(ctx, gone))
+		}
+		return err
+	})
+	return w.wait()
 }
 
 // retire drops what is past its time: finished runs with their logs, inbox
