@@ -32,6 +32,31 @@ func TestCancelPipeline(t *testing.T) {
 	}
 }
 
+// TestCancelFollowsFromTheRequest: its event names what asked for the run.
+func TestCancelFollowsFromTheRequest(t *testing.T) {
+	w := newWorld(t)
+	at, err := w.feed.Last(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := w.submit(hello)
+	w.ask(http.MethodPost, "/v1/pipelines/"+id+"/cancel", "")
+	b, err := w.feed.Next(t.Context(), at, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := map[events.Type]events.Envelope{}
+	for _, entry := range b.Entries {
+		if ids[entry.Type], err = entry.Envelope(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	asked, cancelled := ids[events.TypeRunRequested], ids[events.TypeCancelRequested]
+	if asked.ID == "" || cancelled.CauseID != asked.ID {
+		t.Errorf("cancelled by %+v, asked by %s", cancelled, asked.ID)
+	}
+}
+
 // The answer comes after the commit, whatever the broker does.
 func TestCancelNeedsNoBroker(t *testing.T) {
 	w := newWorld(t)

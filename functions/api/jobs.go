@@ -6,6 +6,7 @@ import (
 
 	"github.com/relevo-ci/relevo/shared/client"
 	"github.com/relevo-ci/relevo/shared/domain/pipeline"
+	"github.com/relevo-ci/relevo/shared/logs"
 	"github.com/relevo-ci/relevo/shared/protocol"
 	"github.com/relevo-ci/relevo/shared/workflow"
 )
@@ -65,7 +66,20 @@ func (a *API) showJob(ctx context.Context, in *JobInput) (*jobOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &jobOutput{Body: jobView(run, job)}, nil
+	out := &jobOutput{Body: jobView(run, job)}
+	if out.Body.Summaries, err = a.summaries(ctx, run, job); err != nil {
+		return nil, a.fault(ctx, "read the steps' summaries", err)
+	}
+	return out, nil
+}
+
+// summaries are those of the last attempt's steps.
+func (a *API) summaries(ctx context.Context, run *pipeline.Run, job *pipeline.Job) (map[string]string, error) {
+	ref, err := attemptOf(run, job, 0)
+	if err != nil {
+		return nil, nil // no attempt yet
+	}
+	return logs.Summaries(ctx, a.Logs, ref)
 }
 
 // job loads a job and its run for looking.

@@ -7,9 +7,32 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/relevo-ci/relevo/events"
 	"github.com/relevo-ci/relevo/shared/client"
+	"github.com/relevo-ci/relevo/shared/domain/execution"
 	"github.com/relevo-ci/relevo/shared/workflow/language"
 )
+
+// TestSummariesAreShown: what steps wrote for people stands beside them.
+func TestSummariesAreShown(t *testing.T) {
+	w := newWorld(t)
+	w.node("n1", 1)
+	id := w.submit(hello)
+	if j := decode[client.Job](t, w.ask(http.MethodGet, "/v1/jobs/"+id+".build", ""), http.StatusOK); len(j.Summaries) > 0 {
+		t.Errorf("before the step: %q", j.Summaries)
+	}
+	l := w.launches[0]
+	if _, err := w.deps.Reports.Report(t.Context(), execution.Report{
+		AttemptRef: l.AttemptRef, Worker: l.Worker, Nonce: "n", Kind: execution.Hello,
+		Steps: []execution.StepEvent{{ID: "0", Summary: "# Said", Result: &events.StepResult{ID: "0", Outcome: "success"}}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	w.finish(0, "done\n")
+	if j := decode[client.Job](t, w.ask(http.MethodGet, "/v1/jobs/"+id+".build", ""), http.StatusOK); j.Summaries["0"] != "# Said" {
+		t.Errorf("%+v", j)
+	}
+}
 
 func TestSubmitJob(t *testing.T) {
 	w := newWorld(t)

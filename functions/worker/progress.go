@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"strconv"
 	"time"
 
@@ -35,6 +36,11 @@ func (s *Reports) keep(ctx context.Context, r execution.Report, cause string, no
 	}
 	t := s.tail(r.AttemptRef)
 	s.mu.Lock()
+	if first := r.Logs[0].Offset; first > t.to {
+		// What lies before was kept, and told, by another process, or by this one
+		// before it was started again.
+		t.from = min(first, size)
+	}
 	t.to = size
 	s.mu.Unlock()
 	if now.IsZero() {
@@ -96,6 +102,9 @@ func (s *Reports) steps(ctx context.Context, run *pipeline.Run, r execution.Repo
 	cause := lastOf(run, r.Job)
 	var out []events.Envelope
 	for _, st := range r.Steps {
+		if err := s.summary(ctx, r.AttemptRef, st); err != nil {
+			return err
+		}
 		data := stepEvent(r.AttemptRef, st)
 		id := events.DeriveID(string(data.EventType()), r.AttemptRef.Subject(), r.Fence.String(), strconv.Itoa(st.Index))
 		e, err := events.New(id, "/relevo/"+name, cause, st.At, data)
@@ -105,6 +114,23 @@ func (s *Reports) steps(ctx context.Context, run *pipeline.Run, r execution.Repo
 		out = append(out, e)
 	}
 	s.publish(ctx, out)
+	return nil
+}
+
+// summary keeps what a step wrote for people beside the log. There being no room
+// for it is no reason to hold up the step.
+func (s *Reports) summary(ctx context.Context, ref events.AttemptRef, st execution.StepEvent) error {
+	if st.Summary == "" || st.Result == nil {
+		return nil
+	}
+	err := logs.AddSummary(ctx, s.Logs, ref, st.ID, st.Summary)
+	if errors.Is(err, logs.ErrFull) || errors.Is(err, logs.ErrInvalid) {
+		slog.WarnContext(ctx, "worker: summary not kept", "job", ref.Subject(), "step", st.ID, "error", err)
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("worker: keep summary: %w", err)
+	}
 	return nil
 }
 

@@ -99,21 +99,22 @@ type Run struct {
 
 // Job is one job of a run.
 type Job struct {
-	ID       string              `json:"id" example:"01JD3ZT4Q8N6W1YV5K7E9RBXHM.build" doc:"Run and key, with a dot between."`
-	Run      string              `json:"run" doc:"The run, a ULID."`
-	Key      events.JobKey       `json:"key" doc:"Unique in its run: the id in the file, and .0, .1 … for the jobs of a matrix."`
-	Name     string              `json:"name,omitempty"`
-	Needs    []string            `json:"needs,omitempty" doc:"Ids of the jobs that it needs."`
-	State    string              `json:"state" enum:"WAITING,PENDING,SCHEDULED,RUNNING,SUCCEEDED,FAILED,CANCELLED,TERMINATED,SKIPPED" doc:"WAITING: its needs are not done."`
-	Verdict  events.Verdict      `json:"verdict,omitempty" doc:"Of a job that is done, whose fault it was: failed and timeout are the author's, infra the platform's."`
-	Reason   string              `json:"reason,omitempty"`
-	Asked    time.Time           `json:"asked,omitzero" doc:"When its last attempt was asked for."`
-	NotUntil time.Time           `json:"notUntil,omitzero" doc:"While a retry waits: when it is asked for."`
-	Ended    time.Time           `json:"ended,omitzero"`
-	Outputs  map[string]string   `json:"outputs,omitempty"`
-	Steps    []events.StepResult `json:"steps,omitempty"`
-	Attempts []Attempt           `json:"attempts,omitempty" doc:"In order; the last one may be under way."`
-	Links    map[string]string   `json:"links"`
+	ID        string              `json:"id" example:"01JD3ZT4Q8N6W1YV5K7E9RBXHM.build" doc:"Run and key, with a dot between."`
+	Run       string              `json:"run" doc:"The run, a ULID."`
+	Key       events.JobKey       `json:"key" doc:"Unique in its run: the id in the file, and .0, .1 … for the jobs of a matrix."`
+	Name      string              `json:"name,omitempty"`
+	Needs     []string            `json:"needs,omitempty" doc:"Ids of the jobs that it needs."`
+	State     string              `json:"state" enum:"WAITING,PENDING,SCHEDULED,RUNNING,SUCCEEDED,FAILED,CANCELLED,TERMINATED,SKIPPED" doc:"WAITING: its needs are not done."`
+	Verdict   events.Verdict      `json:"verdict,omitempty" doc:"Of a job that is done, whose fault it was: failed and timeout are the author's, infra the platform's."`
+	Reason    string              `json:"reason,omitempty"`
+	Asked     time.Time           `json:"asked,omitzero" doc:"When its last attempt was asked for."`
+	NotUntil  time.Time           `json:"notUntil,omitzero" doc:"While a retry waits: when it is asked for."`
+	Ended     time.Time           `json:"ended,omitzero"`
+	Outputs   map[string]string   `json:"outputs,omitempty"`
+	Steps     []events.StepResult `json:"steps,omitempty"`
+	Summaries map[string]string   `json:"summaries,omitempty" doc:"What steps wrote for people, Markdown by the step's id; where one job was asked for."`
+	Attempts  []Attempt           `json:"attempts,omitempty" doc:"In order; the last one may be under way."`
+	Links     map[string]string   `json:"links"`
 }
 
 // Final tells whether the job is done for good.

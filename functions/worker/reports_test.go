@@ -1,0 +1,143 @@
+package worker_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/relevo-ci/relevo/events"
+	"github.com/relevo-ci/relevo/functions/worker"
+	"github.com/relevo-ci/relevo/shared/domain/execution"
+	"github.com/relevo-ci/relevo/shared/domain/expression"
+	"github.com/relevo-ci/relevo/shared/domain/pipeline"
+	"github.com/relevo-ci/relevo/shared/logs"
+	"github.com/relevo-ci/relevo/shared/memory"
+	"github.com/relevo-ci/relevo/shared/state"
+)
+
+const run events.RunID = "01JABCDEFGHJKMNPQRSTVWXYZ0"
+
+// rig is an attempt and what its worker's reports lead to.
+type rig struct {
+	t    *testing.T
+	now  time.Time
+	runs *state.Runs
+	logs logs.Store
+	ref  events.AttemptRef
+	told []string // log.appended, as offset+length
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	r := &rig{t: t, now: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC), logs: logs.NewMemory(1 << 20)}
+	store := memory.New(func() time.Time { return r.now }, "test")
+	r.runs = &state.Runs{Committer: &state.Committer{Store: store}, Policy: pipeline.DefaultPolicy()}
+	spec, err := json.Marshal(pipeline.Spec{Jobs: []pipeline.JobSpec{{ID: "a", Key: "a", Name: expression.Text("a")}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.runs.Create(t.Context(), "api", events.RunRequested{RunRef: events.RunRef{Run: run}, Spec: spec}); err != nil {
+		t.Fatal(err)
+	}
+	for i, decide := range []state.Decision{
+		func(run *pipeline.Run, em *events.Emitter, _ uint32) error { run.Start(em); return nil },
+		func(run *pipeline.Run, em *events.Emitter, epoch uint32) error {
+			_, a, _ := run.Accept(em, epoch, events.AssignmentCreated{
+				For:           events.AttemptRef{JobRef: events.JobRef{Run: run.ID, Job: "a"}, Attempt: 1},
+				AssignmentRef: events.AssignmentRef{Pool: "p", Assignment: "as"}, Node: "n", Worker: "w", Provider: "fake",
+			})
+			r.ref = run.AttemptRef(run.Job("a"), a)
+			return nil
+		},
+	} {
+		if _, err := r.runs.Change(t.Context(), "test", events.Envelope{ID: fmt.Sprint(i)}, run, decide); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return r
+}
+
+// process is one of those that reports come to.
+func (r *rig) process() *worker.Reports {
+	return &worker.Reports{Runs: r.runs, Logs: r.logs, Publish: func(_ context.Context, es []events.Envelope) error {
+		for _, e := range es {
+			if e.Type == events.TypeLogAppended {
+				d, err := events.Decode[events.LogAppended](e)
+				if err != nil {
+					return err
+				}
+				r.told = append(r.told, fmt.Sprintf("%d+%d", d.Data.Offset, d.Data.Length))
+			}
+		}
+		return nil
+	}}
+}
+
+// report reports two seconds later than the last one.
+func (r *rig) report(to *worker.Reports, offset int64, text string, steps ...execution.StepEvent) {
+	r.t.Helper()
+	r.now = r.now.Add(2 * time.Second)
+	report := execution.Report{AttemptRef: r.ref, Worker: "w", Nonce: "n", Kind: execution.Beat, Steps: steps}
+	if text != "" {
+		report.Logs = []execution.Chunk{{Offset: offset, Data: []byte(text)}}
+	}
+	if _, err := to.Report(r.t.Context(), report); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// TestLogIsToldOn: a process that sees an attempt for the first time, or again
+// after another had it, tells only of what it kept.
+func TestLogIsToldOn(t *testing.T) {
+	r := newRig(t)
+	first := r.process()
+	r.report(first, 0, "0123")
+	r.report(first, 4, "45")
+	second := r.process() // started again, or another one
+	r.report(second, 6, "678")
+	r.report(second, 9, "9")
+	r.report(first, 10, "x")
+	r.report(r.process(), 8, "89x") // sent again: all of it is there
+	if got := strings.Join(r.told, " "); got != "0+4 4+2 6+3 9+1 10+1 8+3" {
+		t.Errorf("told %s", got)
+	}
+}
+
+// TestSummariesAreKept: once, also where the report comes again, and apart from
+// the log.
+func TestSummariesAreKept(t *testing.T) {
+	r := newRig(t)
+	done := func(i int, id, text string) execution.StepEvent {
+		return execution.StepEvent{Index: i, ID: id, Name: id, At: r.now, Summary: text, Result: &events.StepResult{ID: id, Outcome: "success", Conclusion: "success"}}
+	}
+	for range 2 {
+		r.report(r.process(), 0, "log", done(0, "build", "# Built\n"), done(1, "1", ""), done(2, "test", "é\x00"))
+	}
+	r.report(r.process(), 3, "more", done(3, "late", "ok"))
+	got, err := logs.Summaries(t.Context(), r.logs, r.ref)
+	if err != nil || len(got) != 3 || got["build"] != "# Built\n" || got["test"] != "é\x00" || got["late"] != "ok" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if _, size, _, err := r.logs.Read(t.Context(), r.ref, 0, nil); size != 7 || err != nil {
+		t.Errorf("the log has %d bytes, %v", size, err)
+	}
+	if err := r.logs.Remove(t.Context(), run); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := logs.Summaries(t.Context(), r.logs, r.ref); len(got) != 0 || err != nil {
+		t.Errorf("of a run that is gone: %q, %v", got, err)
+	}
+}
+
+// TestNoRoomForASummary holds up nobody.
+func TestNoRoomForASummary(t *testing.T) {
+	r := newRig(t)
+	r.logs = logs.NewMemory(10)
+	r.report(r.process(), 0, "log", execution.StepEvent{ID: "a", Summary: strings.Repeat("x", 100), Result: &events.StepResult{ID: "a", Outcome: "success"}})
+	if got, err := logs.Summaries(t.Context(), r.logs, r.ref); len(got) != 0 || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+}
