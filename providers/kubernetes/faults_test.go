@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/fake"
 
 	"github.com/relevo-ci/relevo/providers/conformance"
@@ -81,6 +82,27 @@ func TestANameThatIsTaken(t *testing.T) {
 	failed(t, err, false, "kubectl delete secret")
 	if jobs := p.client.(*fake.Clientset).Actions(); jobs[len(jobs)-1].GetVerb() != "delete" {
 		t.Errorf("the Job that can have no Secret stays: %v", jobs)
+	}
+}
+
+// TestASecretOfAnEarlierJob makes room; that of this one stays as it is.
+func TestASecretOfAnEarlierJob(t *testing.T) {
+	l := conformance.Launch(1)
+	p := provide(t, simple())
+	job := p.job(l)
+	for _, uid := range []types.UID{"earlier", "this", "this"} {
+		job.UID = uid
+		secret, err := p.secret(l, job)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.ensureSecret(t.Context(), secret); err != nil {
+			t.Fatal(err)
+		}
+		there, err := p.client.CoreV1().Secrets("jobs").Get(t.Context(), job.Name, metav1.GetOptions{})
+		if err != nil || there.OwnerReferences[0].UID != uid {
+			t.Errorf("the Secret is of %+v, %v; want %s", there.OwnerReferences, err, uid)
+		}
 	}
 }
 

@@ -169,3 +169,26 @@ func TestTwoPodsForOneJob(t *testing.T) {
 		t.Errorf("Watch told %s", fmt.Sprintf("%+v", c))
 	}
 }
+
+// TestCreateAfterACrash begins where a control plane died between making the
+// Job and its Secret.
+func TestCreateAfterACrash(t *testing.T) {
+	p := secured(t, nil)
+	l := conformance.Launch(1)
+	l.Installation = p.cfg.Installation
+	job, err := p.client.BatchV1().Jobs(p.cfg.Namespace).Create(t.Context(), p.job(l), metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st := status(t, p); st.Running || st.Preparing == "" || st.Handle != string(job.UID) {
+		t.Errorf("List gives %+v, want one that is prepared", st)
+	}
+	launched(t, p, l)
+	ready(t, p, l)
+	if err := p.Terminate(t.Context(), l.Worker, l.Fence); err != nil {
+		t.Error(err)
+	}
+	if names := left(t, p); len(names) > 0 {
+		t.Errorf("left: %q", names)
+	}
+}
