@@ -75,9 +75,12 @@ func (a *API) showJob(ctx context.Context, in *JobInput) (*jobOutput, error) {
 
 // summaries are those of the last attempt's steps.
 func (a *API) summaries(ctx context.Context, run *pipeline.Run, job *pipeline.Job) (map[string]string, error) {
+	if len(job.Attempts) == 0 {
+		return nil, nil
+	}
 	ref, err := attemptOf(run, job, 0)
 	if err != nil {
-		return nil, nil // no attempt yet
+		return nil, err
 	}
 	return logs.Summaries(ctx, a.Logs, ref)
 }

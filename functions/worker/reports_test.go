@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -53,7 +54,7 @@ func newRig(t *testing.T) *rig {
 			return nil
 		},
 	} {
-		if _, err := r.runs.Change(t.Context(), "test", events.Envelope{ID: fmt.Sprint(i)}, run, decide); err != nil {
+		if _, err := r.runs.Change(t.Context(), "test", events.Envelope{ID: strconv.Itoa(i)}, run, decide); err != nil {
 			t.Fatal(err)
 		}
 	}
