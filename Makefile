@@ -112,6 +112,10 @@ fuzz: ## run each fuzz target for FUZZTIME (20s)
 bench: ## measure what the design promises
 	$(GO) run ./test/bench
 
+.PHONY: e2e
+e2e: ## install on a real cluster and try it there (as root; KEEP=1: leave it up)
+	test/e2e/run
+
 .PHONY: cluster-up
 cluster-up: ## bring up a Kubernetes with Knative on this machine (as root)
 	$(GO) run -C test/cluster . up
