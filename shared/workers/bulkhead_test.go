@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/relevo-ci/relevo/events"
-	"github.com/relevo-ci/relevo/providers/fake"
 	"github.com/relevo-ci/relevo/shared/domain/execution"
 	"github.com/relevo-ci/relevo/shared/fn"
 	"github.com/relevo-ci/relevo/shared/provider"
@@ -20,11 +19,15 @@ import (
 // stuck is a provider whose calls hang: until their context ends, or until it is
 // let go.
 type stuck struct {
-	*fake.Provider
+	provider.Provider // none: what is not set here is not called
 	deaf bool
 	free chan struct{}
 	in   atomic.Int32
 }
+
+func (s *stuck) Name() string { return "stuck" }
+
+func (s *stuck) List(context.Context) ([]provider.Status, error) { return nil, nil }
 
 func (s *stuck) Create(ctx context.Context, _ execution.Launch) (provider.Status, error) {
 	s.in.Add(1)
@@ -45,7 +48,7 @@ func (s *stuck) Terminate(context.Context, events.WorkerID, events.Fence) error 
 func TestAProviderThatHangsIsGivenUp(t *testing.T) {
 	for _, deaf := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			s := &stuck{Provider: fake.New(), deaf: deaf, free: make(chan struct{})}
+			s := &stuck{deaf: deaf, free: make(chan struct{})}
 			p := workers.Bulkhead(s, time.Minute, 2)
 			began := time.Now()
 			errs := make(chan error, 3)
@@ -73,13 +76,13 @@ func TestAProviderThatHangsIsGivenUp(t *testing.T) {
 }
 
 func TestAProviderThatPanicsIsAnError(t *testing.T) {
-	p := workers.Bulkhead(&stuck{Provider: fake.New()}, time.Minute, 1)
+	p := workers.Bulkhead(&stuck{}, time.Minute, 1)
 	for range 2 {
 		if err := p.Terminate(t.Context(), "w", events.Fence{}); err == nil || !strings.Contains(err.Error(), "panicked: oh") {
 			t.Error(err)
 		}
 	}
-	if list, err := p.List(t.Context()); err != nil || len(list) != 0 || p.Name() != "fake" {
+	if list, err := p.List(t.Context()); err != nil || len(list) != 0 || p.Name() != "stuck" {
 		t.Errorf("%v, %v", list, err)
 	}
 }
