@@ -20,9 +20,9 @@ import (
 // let go.
 type stuck struct {
 	provider.Provider // none: what is not set here is not called
-	deaf bool
-	free chan struct{}
-	in   atomic.Int32
+	deaf              bool
+	free              chan struct{}
+	in                atomic.Int32
 }
 
 func (s *stuck) Name() string { return "stuck" }
