@@ -109,11 +109,11 @@ func Read(text []byte) (metav1.Object, error) {
 		return nil, err
 	}
 	name := kind.APIVersion + "/" + kind.Kind
-	make, ok := kinds[name]
+	empty, ok := kinds[name]
 	if !ok {
 		return nil, fmt.Errorf("manifests: no type for %s", name)
 	}
-	o := make()
+	o := empty()
 	if err := yaml.UnmarshalStrict(text, o); err != nil {
 		return nil, fmt.Errorf("manifests: read %s: %w", name, err)
 	}
