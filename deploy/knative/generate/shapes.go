@@ -48,7 +48,7 @@ var shapes = map[string]shape{
 	"api": {
 		concurrency: because[int64](500, "streams of events and logs mostly wait"),
 		timeout:     because[int64](300, "a stream ends itself after 240 s, and its client resumes"),
-		keep:        because("5m", "people who look at a run click again"),
+		keep:        because("1m", "people who look at a run click again"),
 	},
 	"worker": {
 		concurrency: because[int64](200, "every running worker reports, at least each 10 s"),
