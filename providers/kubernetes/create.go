@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/distribution/reference"
 	batchv1 "k8s.io/api/batch/v1"
@@ -59,7 +60,8 @@ func (p *Provider) create(ctx context.Context, l execution.Launch) (provider.Sta
 }
 
 // adopt takes over the Job that has the worker's name. One without its Secret
-// gets it: its maker died, or is at it just now.
+// gets it: its maker died, or is at it just now. One that could not start for
+// long is a failure: where no process watches, this is how that is found.
 func (p *Provider) adopt(ctx context.Context, l execution.Launch) (provider.Status, error) {
 	name := p.nameOf(l.Worker, l.Fence)
 	job, err := p.client.BatchV1().Jobs(p.cfg.Namespace).Get(ctx, name, metav1.GetOptions{})
@@ -85,7 +87,10 @@ func (p *Provider) adopt(ctx context.Context, l execution.Launch) (provider.Stat
 	}
 	for _, s := range all {
 		if s.job != nil && s.job.UID == job.UID {
-			st, _ := p.status(s)
+			st, tr := p.status(s)
+			if tr != nil && tr.patience >= 0 && time.Since(job.CreationTimestamp.Time) >= tr.patience {
+				return st, &provider.Failure{Reason: tr.reason, Permanent: tr.permanent}
+			}
 			return st, nil
 		}
 	}

@@ -87,7 +87,7 @@ func TestDeadLetter(t *testing.T) {
 func (r *rig) apply(manifests string) {
 	r.Helper()
 	path := r.TempDir() + "/manifests.yaml"
-	write(r.T, path, manifests)
+	write(r.TB, path, manifests)
 	r.kubectl("apply", "-f", path)
 }
 

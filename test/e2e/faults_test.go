@@ -157,17 +157,20 @@ func TestWorkersPodEvicted(t *testing.T) {
 	if err := r.kube.PolicyV1().Evictions(jobs).Evict(r.ctx, eviction); err != nil {
 		t.Fatal(err)
 	}
-	r.lost(id, "slow", "vict")
+	r.lost(id, "slow", "told to end")
 }
 
 func TestImageThatCannotBePulled(t *testing.T) {
 	r := begin(t)
 	id := r.submit(strings.ReplaceAll(fmt.Sprintf(slow, 1), "dev.local/relevo/busybox:test", "dev.local/relevo/nowhere:1"))
-	run := r.finished(id)
-	job := run.Jobs[0]
+	job := r.job(id, "slow", "is tried again", func(j client.Job) bool { return len(j.Attempts) > 1 })
 	said := r.relevo("explain", id)
-	if job.Verdict != "infra" || len(job.Attempts) < 2 || !strings.Contains(said, "dev.local/relevo/nowhere:1") {
-		t.Errorf("%s %s after %d attempts: %s\n%s", job.State, job.Verdict, len(job.Attempts), job.Reason, said)
+	if first := job.Attempts[0]; first.Verdict != "infra" || !strings.Contains(first.Reason, "cannot be pulled") || !strings.Contains(said, "dev.local/relevo/nowhere:1") {
+		t.Errorf("attempts %+v\n%s", job.Attempts, said)
+	}
+	r.relevo("cancel", id)
+	if run := r.finished(id); run.State != "CANCELLED" {
+		t.Errorf("run is %s", run.State)
 	}
 	r.audit(id)
 }

@@ -41,7 +41,7 @@ const patience = 6 * time.Minute
 
 // rig is one test against the cluster.
 type rig struct {
-	*testing.T
+	testing.TB
 	ctx     context.Context
 	kube    kubernetes.Interface
 	dynamic dynamic.Interface
@@ -51,7 +51,7 @@ type rig struct {
 }
 
 // environment is a variable that test/e2e/run sets.
-func environment(t *testing.T, name string) string {
+func environment(t testing.TB, name string) string {
 	t.Helper()
 	value := os.Getenv(name)
 	if value == "" {
@@ -60,11 +60,11 @@ func environment(t *testing.T, name string) string {
 	return value
 }
 
-func begin(t *testing.T) *rig {
+func begin(t testing.TB) *rig {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*patience) // clean-up needs it too
 	t.Cleanup(cancel)
-	r := &rig{T: t, ctx: ctx}
+	r := &rig{TB: t, ctx: ctx}
 	var err error
 	if r.config, err = clientcmd.BuildConfigFromFlags("", environment(t, "KUBECONFIG")); err != nil {
 		t.Fatal(err)
@@ -140,13 +140,13 @@ func (r *rig) try(name string, args ...string) (string, error) {
 // relevo runs the command line against the API.
 func (r *rig) relevo(args ...string) string {
 	r.Helper()
-	return r.run(environment(r.T, "RELEVO"), append(args, "--server", r.server)...)
+	return r.run(environment(r.TB, "RELEVO"), append(args, "--server", r.server)...)
 }
 
 // kubectl as people use it.
 func (r *rig) kubectl(args ...string) string {
 	r.Helper()
-	return r.run(environment(r.T, "RELEVO_CLUSTER_KUBECTL"), args...)
+	return r.run(environment(r.TB, "RELEVO_CLUSTER_KUBECTL"), args...)
 }
 
 // submit posts a pipeline and gives its run's id.
@@ -253,7 +253,7 @@ func (r *rig) tell() {
 		{"get", "events", "-n", jobs, "--sort-by=.lastTimestamp"},
 		{"logs", "-n", namespace, "-l", "serving.knative.dev/service", "-c", "user-container", "--tail=40", "--prefix"},
 	} {
-		out, err := r.try(environment(r.T, "RELEVO_CLUSTER_KUBECTL"), args...)
+		out, err := r.try(environment(r.TB, "RELEVO_CLUSTER_KUBECTL"), args...)
 		r.Logf("kubectl %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 }

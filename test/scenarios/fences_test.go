@@ -140,7 +140,9 @@ func TestF1CleanUpOfALostHistorySparesTheWorkerOfTheSameName(t *testing.T) {
 	loser.hello("first\n")
 	r.memory.Restore(snap)
 	r.boot()
-	r.deliver(assigned.Emitted[0])
+	told := assigned.Emitted[0]
+	told.Epoch = 2 // as the clock tells what stands
+	r.deliver(told)
 	r.drain()
 	winner := r.agent("a", 1)
 	if winner == loser || winner.l.Worker != loser.l.Worker || winner.l.Fence.Compare(loser.l.Fence) <= 0 {
