@@ -11,6 +11,8 @@ FILE      ?= .relevo/build.yaml
 SEEDS     ?= 20000
 # How long each fuzz target runs.
 FUZZTIME  ?= 20s
+# How often bench-e2e measures each pair.
+PAIRS     ?= 5
 # More flags for `go test`: make test TESTFLAGS='-race -run Lease'.
 TESTFLAGS ?=
 PKG       ?= ./...
@@ -115,6 +117,10 @@ bench: ## measure what the design promises
 .PHONY: e2e
 e2e: ## install on a real cluster and try it there (as root; KEEP=1: leave it up)
 	test/e2e/run
+
+.PHONY: bench-e2e
+bench-e2e: ## measure on a real cluster (PAIRS=5)
+	test/e2e/run -run '^$$' -bench . -benchtime $(PAIRS)x
 
 .PHONY: cluster-up
 cluster-up: ## bring up a Kubernetes with Knative on this machine (as root)

@@ -198,7 +198,7 @@ func TestSecondPodOfAJob(t *testing.T) {
 	for n := 1; n <= 20; n++ {
 		fmt.Fprintf(&want, "line %d\n", n)
 	}
-	if got := r.log(id+".slow", 0); !strings.Contains(got, want.String()) || strings.Count(got, "line ") != 20 {
+	if got := r.log(id+".slow", 0); !strings.Contains(got, want.String()) || strings.Count(got, "\nline ") != 20 {
 		t.Errorf("log:\n%s", got)
 	}
 	r.audit(id)
