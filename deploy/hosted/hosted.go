@@ -42,7 +42,8 @@ type Service struct {
 	table     []fn.Function // all of them
 	config    config.Config
 	store     *redis.Store
-	sender    *knative.Sender
+	sender    *knative.Sender // to functions, which may have to wake
+	sink      *knative.Sender // to the broker
 	published func(id string) // strikes an event that has left this process
 	log       *slog.Logger
 }
@@ -74,13 +75,17 @@ func Open(ctx context.Context, c config.Config, o Options) (*Service, error) {
 	s := &Service{
 		config: c,
 		sender: &knative.Sender{Overrides: c.Host.Overrides},
-		log:    slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: c.Log.Level})),
+		// A broker that does not answer holds up no agent's report: the outbox keeps
+		// what was committed.
+		sink: &knative.Sender{Overrides: c.Host.Overrides, Tries: 2, Answer: 5 * time.Second, Rest: 15 * time.Second},
+		log:  slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: c.Log.Level})),
 	}
 	if c.Host.CACerts != "" {
 		var err error
 		if s.sender.Client, err = knative.TrustingClient(c.Host.CACerts); err != nil {
 			return nil, err
 		}
+		s.sink.Client = s.sender.Client
 	}
 	var err error
 	if s.store, err = redis.Open(ctx, c.Redis.URL.Reveal(), redis.Options{}); err != nil {
@@ -127,7 +132,7 @@ func (s *Service) serve(ctx context.Context, o Options) error {
 		return err
 	}
 	s.Host = knative.Handler(s.Functions, knative.Options{
-		Limit: s.config.Host.EventBytes, Sink: s.config.Host.Sink, Sender: s.sender,
+		Limit: s.config.Host.EventBytes, Sink: s.config.Host.Sink, Sender: s.sink,
 		Ready: s.Ready, Published: s.published, Log: s.log,
 		Routes: o.Routes,
 	})
@@ -239,7 +244,7 @@ func (s *Service) publish(ctx context.Context, es []events.Envelope) error {
 		return fmt.Errorf("hosted: publish %s: K_SINK is not set", es[0].ID)
 	}
 	for _, e := range es {
-		if err := s.sender.Send(ctx, s.config.Host.Sink, e); err != nil {
+		if err := s.sink.Send(ctx, s.config.Host.Sink, e); err != nil {
 			return err
 		}
 		s.published(e.ID)

@@ -187,7 +187,8 @@ func (h *Host) dispatch(ctx context.Context, e events.Envelope) (*events.Envelop
 	return h.deliver(ctx, takers, e)
 }
 
-// deliver sends to the sink what was emitted, or gives it back as the reply. It
+// deliver sends to the sink what was emitted, or gives it back as the reply, as
+// a single event is that the sink does not take. It
 // does so also beside an error: a handler may have committed that much. Without
 // a sink an error leaves no room for it, and the outbox keeps it.
 func (h *Host) deliver(ctx context.Context, takers []fn.Function, e events.Envelope) (*events.Envelope, error) {
@@ -208,6 +209,9 @@ func (h *Host) deliver(ctx context.Context, takers []fn.Function, e events.Envel
 	}
 	for _, out := range emitted {
 		if err := h.opts.Sender.Send(ctx, h.opts.Sink, out); err != nil {
+			if failed == nil && len(emitted) == 1 && fn.KindOf(err).Retry() {
+				return &out, nil // whoever delivered passes it on
+			}
 			return nil, errors.Join(failed, err)
 		}
 		h.opts.Published(out.ID)

@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/binding"
@@ -34,6 +35,29 @@ type Sender struct {
 	// Backoff is the pause after the first failure: 100 ms. It doubles with each
 	// further one; half of it is random.
 	Backoff time.Duration
+	// Answer is how long a try waits for an answer. 0: as long as the client.
+	Answer time.Duration
+	// Rest is how long nothing is sent any more after the last try had no answer:
+	// events fail at once, rather than hold up whoever emits them. 0: never.
+	Rest time.Duration
+
+	mu        sync.Mutex
+	restUntil time.Time
+}
+
+// errResting: the target did not answer a moment ago.
+var errResting = errors.New("it did not answer a moment ago")
+
+func (s *Sender) resting() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return time.Now().Before(s.restUntil)
+}
+
+func (s *Sender) rest() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.restUntil = time.Now().Add(s.Rest)
 }
 
 // plainClient keeps as many connections to the broker as there are deliveries
@@ -77,10 +101,17 @@ func (s *Sender) Send(ctx context.Context, target string, e events.Envelope) err
 // Ask is Send that gives back the event that target replied with, nil where it
 // sent none.
 func (s *Sender) Ask(ctx context.Context, target string, e events.Envelope) (*events.Envelope, error) {
+	if s.resting() {
+		return nil, fmt.Errorf("knative: send %s to %s: %w", e.ID, target, errResting)
+	}
 	tries := cmp.Or(s.Tries, 4)
 	for try := 1; ; try++ {
 		reply, err := s.post(ctx, target, e)
 		if err == nil || try >= tries || !fn.KindOf(err).Retry() {
+			var answered *fn.Fault
+			if err != nil && !errors.As(err, &answered) && ctx.Err() == nil {
+				s.rest()
+			}
 			return reply, err
 		}
 		full := cmp.Or(s.Backoff, 100*time.Millisecond) << (try - 1)
@@ -98,6 +129,11 @@ func (s *Sender) Ask(ctx context.Context, target string, e events.Envelope) (*ev
 const answerLimit = 1 << 20
 
 func (s *Sender) post(ctx context.Context, target string, e events.Envelope) (*events.Envelope, error) {
+	if s.Answer > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, s.Answer)
+		defer cancel()
+	}
 	request, err := s.request(ctx, target, e)
 	if err != nil {
 		return nil, fn.Faultf(fn.Invalid, "knative: send %s to %s: %w", e.ID, target, err)

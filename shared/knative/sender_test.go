@@ -144,15 +144,50 @@ func TestEmittedEventsGoToTheSink(t *testing.T) {
 }
 
 func TestSinkThatDoesNotTake(t *testing.T) {
+	other := small
+	other.ID = "other"
 	for status, want := range map[int]int{500: 503, 400: 422} {
 		s := newSink(t, status)
-		r := record{emit: []events.Envelope{small}}
+		r := record{emit: []events.Envelope{small, other}}
 		server := host(t, knative.Options{
 			Sink: s.URL, Sender: &knative.Sender{Backoff: time.Microsecond},
 			Published: func(id string) { t.Errorf("told of %s", id) },
 		}, r.function("f", "t.a"))
 		response, body := postStructured(t, server.URL, small)
 		isProblem(t, "sink", response, body, want)
+	}
+}
+
+// A single event that the sink does not take now goes back to whoever delivered
+// its cause, so that the clock can follow it round a broker that is away.
+func TestReplyWhereTheSinkIsAway(t *testing.T) {
+	for status, want := range map[int]int{500: http.StatusOK, 400: http.StatusUnprocessableEntity} {
+		s := newSink(t, status)
+		r := record{emit: []events.Envelope{small}}
+		server := host(t, knative.Options{Sink: s.URL, Sender: &knative.Sender{Backoff: time.Microsecond}}, r.function("f", "t.a"))
+		response, _ := postStructured(t, server.URL, small)
+		if response.StatusCode != want || (want == http.StatusOK) != (response.Header.Get("Ce-Id") == small.ID) {
+			t.Errorf("sink %d: %s, %v", status, response.Status, response.Header)
+		}
+	}
+}
+
+// A target that does not answer is left alone for a while, and then asked again.
+func TestSenderRests(t *testing.T) {
+	s := newSink(t, 202)
+	sender := &knative.Sender{Tries: 1, Answer: time.Second, Rest: time.Hour}
+	if err := sender.Send(t.Context(), "http://127.0.0.1:1", small); fn.KindOf(err) != fn.Transient {
+		t.Fatalf("error %v", err)
+	}
+	if err := sender.Send(t.Context(), s.URL, small); err == nil || len(s.took) > 0 {
+		t.Errorf("it does not rest: %v, %d taken", err, len(s.took))
+	}
+	awake := &knative.Sender{Tries: 1, Rest: time.Nanosecond}
+	if err := awake.Send(t.Context(), "http://127.0.0.1:1", small); err == nil {
+		t.Fatal("nobody listens there")
+	}
+	if err := awake.Send(t.Context(), s.URL, small); err != nil {
+		t.Errorf("it rests for ever: %v", err)
 	}
 }
 
