@@ -5,6 +5,7 @@ package e2e
 import (
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -232,7 +233,7 @@ func (r *rig) finishedBy(most time.Duration, id string) {
 
 func (r *rig) scale(ns, deployment string, n int) {
 	r.Helper()
-	r.kubectl("scale", "deployment", deployment, "-n", ns, "--replicas", fmt.Sprint(n))
+	r.kubectl("scale", "deployment", deployment, "-n", ns, "--replicas", strconv.Itoa(n))
 	r.eventually(fmt.Sprintf("%s has %d pods", deployment, n), func() bool {
 		d, err := r.kube.AppsV1().Deployments(ns).Get(r.ctx, deployment, v1.GetOptions{})
 		return err == nil && int(d.Status.ReadyReplicas) == n && int(d.Status.Replicas) == n

@@ -62,7 +62,7 @@ func environment(t testing.TB, name string) string {
 
 func begin(t testing.TB) *rig {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 3*patience) // clean-up needs it too
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 3*patience) // clean-up needs it too
 	t.Cleanup(cancel)
 	r := &rig{TB: t, ctx: ctx}
 	var err error
