@@ -243,7 +243,7 @@ func (r *rig) scale(ns, deployment string, n int) {
 // While nobody watches the Jobs, one ends without a report: the clock finds it.
 func TestAdapterAway(t *testing.T) {
 	r := begin(t)
-	adapters, err := r.kube.AppsV1().Deployments(namespace).List(r.ctx, v1.ListOptions{LabelSelector: "sources.knative.dev/apiServerSource"})
+	adapters, err := r.kube.AppsV1().Deployments(namespace).List(r.ctx, v1.ListOptions{LabelSelector: "eventing.knative.dev/source=apiserver-source-controller"})
 	if err != nil || len(adapters.Items) != 1 {
 		t.Fatalf("%d adapters, %v", len(adapters.Items), err)
 	}
