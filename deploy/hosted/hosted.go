@@ -45,6 +45,7 @@ type Service struct {
 	sender    *knative.Sender // to functions, which may have to wake
 	sink      *knative.Sender // to the broker
 	published func(id string) // strikes an event that has left this process
+	strikes   *strikes
 	log       *slog.Logger
 }
 
@@ -100,7 +101,8 @@ func Open(ctx context.Context, c config.Config, o Options) (*Service, error) {
 // serve makes the table and picks from it.
 func (s *Service) serve(ctx context.Context, o Options) error {
 	committer := &state.Committer{Store: s.store}
-	s.published = committer.Published
+	s.strikes = &strikes{Committer: committer, After: strikeAfter, Log: s.log}
+	s.published = s.strikes.Published
 	deps, err := s.deps(ctx, committer, o.Providers)
 	if err != nil {
 		return err
@@ -243,13 +245,7 @@ func (s *Service) publish(ctx context.Context, es []events.Envelope) error {
 	if s.config.Host.Sink == "" && len(es) > 0 {
 		return fmt.Errorf("hosted: publish %s: K_SINK is not set", es[0].ID)
 	}
-	for _, e := range es {
-		if err := s.sink.Send(ctx, s.config.Host.Sink, e); err != nil {
-			return err
-		}
-		s.published(e.ID)
-	}
-	return nil
+	return s.sink.SendAll(ctx, s.config.Host.Sink, es, s.published)
 }
 
 // Ready tells whether Redis answers.
@@ -272,5 +268,10 @@ func (s *Service) Serve(ctx context.Context) error {
 	return knative.Serve(ctx, l, s.Host, s.config.Host.Drain)
 }
 
-// Close ends the connection to Redis.
-func (s *Service) Close() error { return s.store.Close() }
+// Close strikes what is left to strike and ends the connection to Redis.
+func (s *Service) Close() error {
+	if s.strikes != nil {
+		s.strikes.Flush()
+	}
+	return s.store.Close()
+}

@@ -159,6 +159,23 @@ func TestProcessesShareLogsAndFeed(t *testing.T) {
 	}
 }
 
+// post delivers an event and gives the answer's status.
+func post(t *testing.T, url string, e events.Envelope) int {
+	t.Helper()
+	raw, err := json.Marshal(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.Post(url, "application/cloudevents+json", bytes.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, _ := io.ReadAll(response.Body)
+	t.Log(response.Status, string(body))
+	return response.StatusCode
+}
+
 // TestHandlesAnEvent posts a node's declaration, as a broker does, and then
 // lets Redis go away.
 func TestHandlesAnEvent(t *testing.T) {
@@ -177,24 +194,14 @@ func TestHandlesAnEvent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	raw, err := json.Marshal(e)
-	if err != nil {
-		t.Fatal(err)
-	}
 	ask := func() (event, health int) {
-		response, err := http.Post(host.URL, "application/cloudevents+json", bytes.NewReader(raw))
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, _ := io.ReadAll(response.Body)
-		response.Body.Close()
+		status := post(t, host.URL, e)
 		check, err := http.Get(host.URL + "/healthz")
 		if err != nil {
 			t.Fatal(err)
 		}
 		check.Body.Close()
-		t.Log(response.Status, string(body))
-		return response.StatusCode, check.StatusCode
+		return status, check.StatusCode
 	}
 	if event, health := ask(); event != http.StatusAccepted || health != http.StatusOK {
 		t.Errorf("event %d, health %d", event, health)

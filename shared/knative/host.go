@@ -188,9 +188,9 @@ func (h *Host) dispatch(ctx context.Context, e events.Envelope) (*events.Envelop
 }
 
 // deliver sends to the sink what was emitted, or gives it back as the reply, as
-// a single event is that the sink does not take. It
-// does so also beside an error: a handler may have committed that much. Without
-// a sink an error leaves no room for it, and the outbox keeps it.
+// a single event is that the sink does not take. It does so also beside an
+// error: a handler may have committed that much. Without a sink an error leaves
+// no room for it, and the outbox keeps it.
 func (h *Host) deliver(ctx context.Context, takers []fn.Function, e events.Envelope) (*events.Envelope, error) {
 	var emitted []events.Envelope
 	var errs []error
@@ -207,16 +207,11 @@ func (h *Host) deliver(ctx context.Context, takers []fn.Function, e events.Envel
 	case h.opts.Sink == "":
 		return nil, fmt.Errorf("knative: %d events emitted and K_SINK is not set", len(emitted))
 	}
-	for _, out := range emitted {
-		if err := h.opts.Sender.Send(ctx, h.opts.Sink, out); err != nil {
-			if failed == nil && len(emitted) == 1 && fn.KindOf(err).Retry() {
-				return &out, nil // whoever delivered passes it on
-			}
-			return nil, errors.Join(failed, err)
-		}
-		h.opts.Published(out.ID)
+	err := h.opts.Sender.SendAll(ctx, h.opts.Sink, emitted, h.opts.Published)
+	if failed == nil && len(emitted) == 1 && err != nil && fn.KindOf(err).Retry() {
+		return &emitted[0], nil // whoever delivered passes it on
 	}
-	return nil, failed
+	return nil, errors.Join(failed, err)
 }
 
 // call runs a handler; a panic comes back as an error, which is tried again

@@ -120,18 +120,31 @@ type broker struct {
 	send  func(t *testing.T, url string, e events.Envelope) (*http.Response, string)
 	table []fn.Function
 	hosts map[string]string // address by function
-	queue []events.Envelope
 	dead  map[string]bool
+
+	mu    sync.Mutex // a host sends several events at a time
+	queue []events.Envelope
 }
 
 func (b *broker) publish(e events.Envelope) {
 	b.diary.add("published", e)
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.queue = append(b.queue, e)
 }
 
+func (b *broker) next() (e events.Envelope, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.queue) == 0 {
+		return e, false
+	}
+	e, b.queue = b.queue[0], b.queue[1:]
+	return e, true
+}
+
 func (b *broker) run() {
-	for ; len(b.queue) > 0; b.queue = b.queue[1:] {
-		e := b.queue[0]
+	for e, ok := b.next(); ok; e, ok = b.next() {
 		for _, f := range b.table {
 			if f.On == e.Type || f.On == fn.Everything {
 				b.deliver(f.Name, e)

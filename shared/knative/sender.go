@@ -17,6 +17,7 @@ import (
 
 	"github.com/cloudevents/sdk-go/v2/binding"
 	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/relevo-ci/relevo/events"
 	"github.com/relevo-ci/relevo/shared/fn"
@@ -96,6 +97,27 @@ func TrustingClient(pem string) (*http.Client, error) {
 func (s *Sender) Send(ctx context.Context, target string, e events.Envelope) error {
 	_, err := s.Ask(ctx, target, e)
 	return err
+}
+
+// atOnce bounds how many events of one delivery are under way at a time.
+const atOnce = 8
+
+// SendAll sends each of es, some of them at a time, and tells sent of each that
+// was taken, by id. One that was not keeps none of the others back.
+func (s *Sender) SendAll(ctx context.Context, target string, es []events.Envelope, sent func(id string)) error {
+	errs := make([]error, len(es))
+	var g errgroup.Group
+	g.SetLimit(atOnce)
+	for i, e := range es {
+		g.Go(func() error {
+			if errs[i] = s.Send(ctx, target, e); errs[i] == nil {
+				sent(e.ID)
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // the errors are all of them in errs
+	return errors.Join(errs...)
 }
 
 // Ask is Send that gives back the event that target replied with, nil where it

@@ -309,3 +309,29 @@ func TestTrustingClient(t *testing.T) {
 		t.Error("a client with no certificate")
 	}
 }
+
+// One event that the sink refuses keeps none of the others back.
+func TestSendAllSendsWhatItCan(t *testing.T) {
+	s := newSink(t, 202, 400, 202)
+	var es []events.Envelope
+	for _, id := range []string{"a", "b", "c"} {
+		e, err := events.New(id, "/relevo/test", "", time.Now(), events.RunStarted{RunRef: events.RunRef{Run: "R"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		es = append(es, e)
+	}
+	var mu sync.Mutex
+	sent := map[string]bool{}
+	err := (&knative.Sender{}).SendAll(t.Context(), s.URL, es, func(id string) {
+		mu.Lock()
+		defer mu.Unlock()
+		sent[id] = true
+	})
+	if err == nil || fn.KindOf(err).Retry() {
+		t.Errorf("error %v", err)
+	}
+	if len(sent) != 2 || len(s.took) != 2 {
+		t.Errorf("sent %v, taken %d", sent, len(s.took))
+	}
+}

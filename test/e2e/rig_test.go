@@ -152,7 +152,8 @@ func (r *rig) kubectl(args ...string) string {
 // submit posts a pipeline and gives its run's id.
 func (r *rig) submit(pipeline string) string {
 	r.Helper()
-	accepted, err := r.api.Submit(r.ctx, client.Submission{File: ".relevo/e2e.yaml", Source: pipeline}, r.Name())
+	key := fmt.Sprint(r.Name(), time.Now().UnixNano())
+	accepted, err := r.api.Submit(r.ctx, client.Submission{File: ".relevo/e2e.yaml", Source: pipeline}, key)
 	if err != nil {
 		r.Fatalf("submit: %v", err)
 	}
