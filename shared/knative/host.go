@@ -35,7 +35,7 @@ type Options struct {
 	// Sender sends them: one without overrides.
 	Sender *Sender
 	// Published hears of each emitted event, by id, once the sink has taken it or
-	// it was written as the reply.
+	// it was written as the reply. Several goroutines may call it at a time.
 	Published func(id string)
 	// Ready tells whether events can be handled now; nil: always.
 	Ready func(context.Context) error
