@@ -1,7 +1,6 @@
 package docker
 
 import (
-	"strconv"
 	"time"
 
 	"github.com/docker/docker/api/types/filters"
@@ -11,31 +10,21 @@ import (
 	"github.com/relevo-ci/relevo/shared/provider"
 )
 
-// The labels of containers; networks carry the first alone.
+// marks are the labels of containers that say what they are for.
+const marks provider.Marks = "dev.relevo."
+
+// Those that are looked at here; networks carry the first alone.
 const (
-	labelInstallation = "dev.relevo.installation"
-	labelWorker       = "dev.relevo.worker"
-	labelFence        = "dev.relevo.fence"
-	labelRun          = "dev.relevo.run"
-	labelJob          = "dev.relevo.job"
-	labelAttempt      = "dev.relevo.attempt"
-	labelPool         = "dev.relevo.pool"
-	labelAssignment   = "dev.relevo.assignment"
-	labelGrace        = "dev.relevo.grace" // before it is killed, e.g. 10s
+	labelInstallation = string(marks) + "installation"
+	labelWorker       = string(marks) + "worker"
+	labelFence        = string(marks) + "fence"
+	labelGrace        = string(marks) + "grace" // before it is killed, e.g. 10s
 )
 
 func (p *Provider) labels(l execution.Launch) map[string]string {
-	return map[string]string{
-		labelInstallation: p.cfg.Installation,
-		labelWorker:       string(l.Worker),
-		labelFence:        l.Fence.String(),
-		labelRun:          string(l.Run),
-		labelJob:          string(l.AttemptRef.Job),
-		labelAttempt:      strconv.Itoa(l.Attempt),
-		labelPool:         string(l.Pool),
-		labelAssignment:   string(l.Assignment),
-		labelGrace:        p.grace(l).String(),
-	}
+	all := marks.Of(p.cfg.Installation, l)
+	all[labelGrace] = p.grace(l).String()
+	return all
 }
 
 func (p *Provider) grace(l execution.Launch) time.Duration {
@@ -48,19 +37,9 @@ func (p *Provider) grace(l execution.Launch) time.Duration {
 // described is the status of a container as far as its labels tell it. A
 // fence or attempt that another wrote by hand reads as zero.
 func (p *Provider) described(labels map[string]string, id string) provider.Status {
-	fence, _ := events.ParseFence(labels[labelFence])
-	attempt, _ := strconv.Atoi(labels[labelAttempt])
-	job := events.JobRef{Run: events.RunID(labels[labelRun]), Job: events.JobKey(labels[labelJob])}
-	return provider.Status{
-		AttemptRef: events.AttemptRef{JobRef: job, Attempt: attempt, Fence: fence},
-		Placement: events.Placement{
-			Pool:       events.PoolID(labels[labelPool]),
-			Assignment: events.AssignmentID(labels[labelAssignment]),
-			Worker:     events.WorkerID(labels[labelWorker]),
-			Provider:   p.Name(),
-		},
-		Handle: id,
-	}
+	_, ref, at := marks.Read(labels)
+	at.Provider = p.Name()
+	return provider.Status{AttemptRef: ref, Placement: at, Handle: id}
 }
 
 // ours tells whether a container is the worker of l.

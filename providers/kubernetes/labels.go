@@ -2,7 +2,6 @@ package kubernetes
 
 import (
 	"maps"
-	"strconv"
 	"strings"
 	"time"
 
@@ -19,14 +18,9 @@ import (
 // the installation's as a hash, since not every text may be a label's value;
 // the annotations of the same names hold the whole truth.
 const (
-	keyInstallation = "relevo.dev/installation"
-	keyWorker       = "relevo.dev/worker"
-	keyFence        = "relevo.dev/fence"
-	keyRun          = "relevo.dev/run"
-	keyJob          = "relevo.dev/job"
-	keyAttempt      = "relevo.dev/attempt"
-	keyPool         = "relevo.dev/pool"
-	keyAssignment   = "relevo.dev/assignment"
+	keyInstallation = provider.AnnotationInstallation
+	keyWorker       = provider.AnnotationWorker
+	keyFence        = provider.AnnotationFence
 
 	keyManager = "app.kubernetes.io/managed-by"
 	manager    = "relevo"
@@ -34,16 +28,7 @@ const (
 
 // annotations hold what a worker is for.
 func (p *Provider) annotations(l execution.Launch) map[string]string {
-	return map[string]string{
-		keyInstallation: p.cfg.Installation,
-		keyWorker:       string(l.Worker),
-		keyFence:        l.Fence.String(),
-		keyRun:          string(l.Run),
-		keyJob:          string(l.AttemptRef.Job),
-		keyAttempt:      strconv.Itoa(l.Attempt),
-		keyPool:         string(l.Pool),
-		keyAssignment:   string(l.Assignment),
-	}
+	return provider.Annotations.Of(p.cfg.Installation, l)
 }
 
 // labels are the annotations that may be labels.
@@ -67,19 +52,9 @@ func (p *Provider) selector(worker events.WorkerID) metav1.ListOptions {
 // described is the status of a worker as far as the annotations of its Job or
 // pod tell it. A fence or attempt that another wrote by hand reads as zero.
 func (p *Provider) described(o metav1.Object) provider.Status {
-	a := o.GetAnnotations()
-	fence, _ := events.ParseFence(a[keyFence])
-	attempt, _ := strconv.Atoi(a[keyAttempt])
-	job := events.JobRef{Run: events.RunID(a[keyRun]), Job: events.JobKey(a[keyJob])}
-	return provider.Status{
-		AttemptRef: events.AttemptRef{JobRef: job, Attempt: attempt, Fence: fence},
-		Placement: events.Placement{
-			Pool:       events.PoolID(a[keyPool]),
-			Assignment: events.AssignmentID(a[keyAssignment]),
-			Worker:     events.WorkerID(a[keyWorker]),
-			Provider:   p.Name(),
-		},
-	}
+	_, ref, at := provider.Annotations.Read(o.GetAnnotations())
+	at.Provider = p.Name()
+	return provider.Status{AttemptRef: ref, Placement: at}
 }
 
 // mine tells whether a Job, pod or Secret is this installation's: its label is
