@@ -123,7 +123,10 @@ func (s *Reports) summary(ctx context.Context, ref events.AttemptRef, st executi
 	if st.Summary == "" || st.Result == nil {
 		return nil
 	}
-	err := logs.AddSummary(ctx, s.Logs, ref, st.ID, st.Summary)
+	err := fmt.Errorf("%w: %d bytes", logs.ErrInvalid, len(st.Summary)) // agents cut theirs
+	if len(st.Summary) <= execution.SummaryMax {
+		err = logs.AddSummary(ctx, s.Logs, ref, st.ID, st.Summary)
+	}
 	if errors.Is(err, logs.ErrFull) || errors.Is(err, logs.ErrInvalid) {
 		slog.WarnContext(ctx, "worker: summary not kept", "job", ref.Subject(), "step", st.ID, "error", err)
 		return nil

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -33,13 +34,14 @@ type Reports struct {
 
 	mu       sync.Mutex
 	attempts map[events.AttemptRef]*tail
+	lookAt   time.Time // for attempts that are heard of elsewhere
 }
 
 // tail is what is not worth a commit: when the lease was extended last, and
 // the part of the log that no event told of yet.
 type tail struct {
-	beat, told time.Time
-	from, to   int64
+	heard, beat, told time.Time
+	from, to          int64
 }
 
 // Report handles one report.
@@ -73,7 +75,7 @@ func (s *Reports) Report(ctx context.Context, r execution.Report) (execution.Rep
 	if err != nil {
 		return execution.Reply{}, err
 	}
-	reply := execution.Reply{Acknowledged: acknowledged}
+	reply := execution.Reply{Acknowledged: acknowledged, Cancel: attempt(run, r.AttemptRef).Doom}
 	if err := s.steps(ctx, run, r); err != nil {
 		return execution.Reply{}, err
 	}
@@ -148,10 +150,12 @@ func (s *Reports) hello(ctx context.Context, r execution.Report, nonce string, n
 	return true, nil
 }
 
-// beat extends the lease, at most three times in a lease's time.
+// beat extends the lease, at most four times in a lease's time.
 func (s *Reports) beat(ctx context.Context, ref events.AttemptRef, nonce string, now time.Time) error {
 	t := s.tail(ref)
 	s.mu.Lock()
+	t.heard = now
+	s.forgetSilent(now)
 	fresh := now.Sub(t.beat) < s.Runs.Policy.Lease/4
 	s.mu.Unlock()
 	if fresh {
@@ -222,6 +226,18 @@ func (s *Reports) publish(ctx context.Context, es []events.Envelope) {
 	if err := s.Publish(context.WithoutCancel(ctx), es); err != nil {
 		slog.WarnContext(ctx, "worker: events not published", "first", es[0].ID, "count", len(es), "error", err)
 	}
+}
+
+// forgetSilent drops what is known of attempts that were not heard of for two
+// leases: they are lost, or report to other processes, and this one would never
+// hear of their end. The caller holds mu.
+func (s *Reports) forgetSilent(now time.Time) {
+	if now.Before(s.lookAt) {
+		return
+	}
+	silence := 2 * s.Runs.Policy.Lease
+	s.lookAt = now.Add(silence)
+	maps.DeleteFunc(s.attempts, func(_ events.AttemptRef, t *tail) bool { return now.Sub(t.heard) > silence })
 }
 
 func (s *Reports) forget(ref events.AttemptRef) {

@@ -133,12 +133,33 @@ func TestSummariesAreKept(t *testing.T) {
 	}
 }
 
-// TestNoRoomForASummary holds up nobody.
-func TestNoRoomForASummary(t *testing.T) {
+// TestASummaryAfterATornOne: one that a crash cut off spoils none behind it.
+func TestASummaryAfterATornOne(t *testing.T) {
 	r := newRig(t)
-	r.logs = logs.NewMemory(10)
-	r.report(r.process(), 0, "log", execution.StepEvent{ID: "a", Summary: strings.Repeat("x", 100), Result: &events.StepResult{ID: "a", Outcome: "success"}})
-	if got, err := logs.Summaries(t.Context(), r.logs, r.ref); len(got) != 0 || err != nil {
+	torn := r.ref
+	torn.Job += "\x00summaries"
+	if _, err := r.logs.Append(t.Context(), torn, 0, []byte(`{"step":"a","te`)); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []string{"a", "b"} {
+		if err := logs.AddSummary(t.Context(), r.logs, r.ref, step, "of "+step); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := logs.Summaries(t.Context(), r.logs, r.ref); err != nil || len(got) != 2 || got["a"] != "of a" || got["b"] != "of b" {
 		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// TestASummaryThatCannotBeKept holds up nobody: there is no room, or it is of no
+// agent of ours, which cut theirs.
+func TestASummaryThatCannotBeKept(t *testing.T) {
+	for room, length := range map[int64]int{10: 100, 1 << 20: execution.SummaryMax + 1} {
+		r := newRig(t)
+		r.logs = logs.NewMemory(room)
+		r.report(r.process(), 0, "log", execution.StepEvent{ID: "a", Summary: strings.Repeat("x", length), Result: &events.StepResult{ID: "a", Outcome: "success"}})
+		if got, err := logs.Summaries(t.Context(), r.logs, r.ref); len(got) != 0 || err != nil {
+			t.Errorf("room for %d: %d summaries, %v", room, len(got), err)
+		}
 	}
 }

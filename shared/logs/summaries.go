@@ -25,7 +25,8 @@ func besideLog(ref events.AttemptRef) events.AttemptRef {
 	return ref
 }
 
-// AddSummary keeps the Markdown of a step; the first one stays.
+// AddSummary keeps the Markdown of a step; the first one stays. It fails where
+// another one came between: repeat it.
 func AddSummary(ctx context.Context, s Store, ref events.AttemptRef, step, text string) error {
 	raw, err := readSummaries(ctx, s, ref)
 	if err != nil {
@@ -38,7 +39,14 @@ func AddSummary(ctx context.Context, s Store, ref events.AttemptRef, step, text 
 	if err != nil {
 		return fmt.Errorf("logs: encode summary: %w", err)
 	}
-	_, err = s.Append(ctx, besideLog(ref), int64(len(raw)), append(line, '\n'))
+	line = append(line, '\n')
+	if n := len(raw); n > 0 && raw[n-1] != '\n' {
+		line = append([]byte{'\n'}, line...) // after one that was torn
+	}
+	size, err := s.Append(ctx, besideLog(ref), int64(len(raw)), line)
+	if want := int64(len(raw) + len(line)); err == nil && size != want {
+		err = fmt.Errorf("logs: add summary: the log has %d bytes, not %d", size, want)
+	}
 	return err
 }
 
