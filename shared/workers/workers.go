@@ -76,13 +76,11 @@ func (w *Workers) Launch(ctx context.Context, function string, cause events.Enve
 	if failure == nil {
 		status, err = p.Create(ctx, launch)
 	}
-	if errors.As(err, &failure) {
-		err = nil // it is told as an event
-	}
 	switch {
-	case failure != nil:
+	case failure != nil, errors.As(err, &failure):
+		// It is told as an event.
 		em.Emit(events.WorkerFailed{For: ref, Placement: a.Placement, Reason: failure.Reason, Permanent: failure.Permanent})
-		return em.Emitted(), err
+		return em.Emitted(), nil
 	case err != nil:
 		return nil, fmt.Errorf("workers: create %s: %w", a.Placement.Worker, err)
 	}
@@ -167,8 +165,8 @@ func (w *Workers) launch(run *pipeline.Run, j *pipeline.Job, a *pipeline.Attempt
 
 // Sweep removes every worker whose attempt is over or was never known, and
 // says so of the former: the assignment of an attempt that the store lost may be
-// another's by now, and its pool asks the run. One that is under way, ended but not reported included, is left to
-// the events and the lease.
+// another's by now, and its pool asks the run. One that is under way, ended but
+// not reported included, is left to the events and the lease.
 func (w *Workers) Sweep(ctx context.Context) ([]events.Envelope, error) {
 	var gone []events.Envelope
 	var errs []error

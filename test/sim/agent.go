@@ -81,11 +81,11 @@ func (w *World) kill(l execution.Launch) {
 		return
 	}
 	w.after(w.between(0, 3*time.Second), func() {
-		w.in(func(p *process) { w.publish(p, []events.Envelope{terminated(l, "exited 137", w.now)}) })
+		w.in(func(p *process) { w.publish(p, []events.Envelope{gone(l, "exited 137", w.now)}) })
 	})
 }
 
-func terminated(l execution.Launch, why string, at time.Time) events.Envelope {
+func gone(l execution.Launch, why string, at time.Time) events.Envelope {
 	place := events.Placement{Pool: l.Pool, Assignment: l.Assignment, Worker: l.Worker, Provider: "fake"}
 	e, err := events.New(events.DeriveID("watch", string(l.Worker), l.Fence.String()), "/relevo/provider", "", at,
 		events.WorkerFailed{For: l.AttemptRef, Placement: place, Reason: why})

@@ -48,7 +48,6 @@ func (w *World) boot(at int) *process {
 	policy := pipeline.DefaultPolicy()
 	policy.Lease, policy.StartDeadline, policy.InfraRetries = lease, startDeadline, infraRetries
 	policy.QueueLimit = w.offerTTL + time.Minute
-	policy.QueueLimit = w.offerTTL + time.Minute
 	runs := &state.Runs{Committer: p.commit, Policy: policy}
 	pools := &state.Pools{
 		Committer: p.commit, Settings: scheduling.Settings{OfferTTL: w.offerTTL, Nudge: 20 * time.Second},
