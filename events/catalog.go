@@ -14,6 +14,7 @@ const (
 	Telemetry Context = "telemetry"
 	Access    Context = "access"
 	Artifact  Context = "artifact"
+	Triggers  Context = "trigger"
 )
 
 // The event types.
@@ -34,6 +35,8 @@ const (
 	TypeCancelRequested     Type = "dev.relevo.pipeline.cancel.requested.v1"
 	TypeConcurrencyAcquired Type = "dev.relevo.pipeline.concurrency.acquired.v1"
 	TypeConcurrencyReleased Type = "dev.relevo.pipeline.concurrency.released.v1"
+	TypeAwaitRequested      Type = "dev.relevo.pipeline.await.requested.v1"
+	TypeAwaitMatched        Type = "dev.relevo.pipeline.await.matched.v1"
 	TypeOfferCreated        Type = "dev.relevo.scheduler.offer.created.v1"
 	TypeOfferWithdrawn      Type = "dev.relevo.scheduler.offer.withdrawn.v1"
 	TypeOfferExpired        Type = "dev.relevo.scheduler.offer.expired.v1"
@@ -51,6 +54,7 @@ const (
 	TypeStepSkipped         Type = "dev.relevo.execution.step.skipped.v1"
 	TypeJobEnded            Type = "dev.relevo.execution.job.ended.v1"
 	TypeLogAppended         Type = "dev.relevo.execution.log.appended.v1"
+	TypeEventEmitted        Type = "dev.relevo.execution.event.emitted.v1"
 	TypeMetricEmitted       Type = "dev.relevo.telemetry.metric.emitted.v1"
 	TypeTraceRecorded       Type = "dev.relevo.telemetry.trace.recorded.v1"
 	TypeClockTicked         Type = "dev.relevo.telemetry.clock.ticked.v1"
@@ -61,6 +65,8 @@ const (
 	TypeArtifactEvicted     Type = "dev.relevo.artifact.artifact.evicted.v1"
 	TypeCachePublished      Type = "dev.relevo.artifact.cache.published.v1"
 	TypeCacheEvicted        Type = "dev.relevo.artifact.cache.evicted.v1"
+	TypeDeliveryReceived    Type = "dev.relevo.trigger.delivery.received.v1"
+	TypeStatusRequested     Type = "dev.relevo.trigger.status.requested.v1"
 )
 
 // Entry is one row of the Catalog.
@@ -108,6 +114,8 @@ var catalog = []Entry{
 	row[CancelRequested](Pipeline),
 	row[ConcurrencyAcquired](Pipeline),
 	row[ConcurrencyReleased](Pipeline),
+	row[AwaitRequested](Pipeline),
+	row[AwaitMatched](Pipeline),
 	row[OfferCreated](Scheduler),
 	row[OfferWithdrawn](Scheduler),
 	row[OfferExpired](Scheduler),
@@ -125,6 +133,7 @@ var catalog = []Entry{
 	row[StepSkipped](Execution),
 	row[JobEnded](Execution),
 	row[LogAppended](Execution),
+	row[EventEmitted](Execution),
 	row[MetricEmitted](Telemetry),
 	row[TraceRecorded](Telemetry),
 	row[ClockTicked](Telemetry),
@@ -135,4 +144,6 @@ var catalog = []Entry{
 	row[ArtifactEvicted](Artifact),
 	row[CachePublished](Artifact),
 	row[CacheEvicted](Artifact),
+	row[DeliveryReceived](Triggers),
+	row[StatusRequested](Triggers),
 }

@@ -19,6 +19,15 @@ type Trigger struct {
 	SHA string `json:"sha,omitempty"`
 	// Payload is the trigger's own data, as github.event shows it.
 	Payload json.RawMessage `json:"payload,omitempty"`
+	// Forge that the repository is on; absent for a run that no forge started.
+	Forge string `json:"forge,omitempty"`
+	// Delivery that started the run; absent for one that a person started.
+	Delivery DeliveryID `json:"delivery,omitempty"`
+	// PullRequest is its number; absent without one.
+	PullRequest int `json:"pullRequest,omitempty"`
+	// Untrusted says that the code is a stranger's, from a fork: the run gets no
+	// secrets and a pool of its own.
+	Untrusted bool `json:"untrusted,omitempty"`
 }
 
 // Placement says where an attempt runs, as far as that is settled.

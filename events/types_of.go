@@ -130,3 +130,18 @@ func (CachePublished) EventType() Type { return TypeCachePublished }
 
 // EventType is CacheEvicted's CloudEvents type.
 func (CacheEvicted) EventType() Type { return TypeCacheEvicted }
+
+// EventType is DeliveryReceived's CloudEvents type.
+func (DeliveryReceived) EventType() Type { return TypeDeliveryReceived }
+
+// EventType is StatusRequested's CloudEvents type.
+func (StatusRequested) EventType() Type { return TypeStatusRequested }
+
+// EventType is AwaitRequested's CloudEvents type.
+func (AwaitRequested) EventType() Type { return TypeAwaitRequested }
+
+// EventType is AwaitMatched's CloudEvents type.
+func (AwaitMatched) EventType() Type { return TypeAwaitMatched }
+
+// EventType is EventEmitted's CloudEvents type.
+func (EventEmitted) EventType() Type { return TypeEventEmitted }

@@ -1,0 +1,99 @@
+package events
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// DeliveryID names something that came from outside: a forge's webhook, a
+// CloudEvent, a tick of a schedule. It is derived from the sender's own id, so
+// that what is delivered again has it again.
+type DeliveryID string
+
+// DeliveryRef names a delivery in the ledger of triggers.
+type DeliveryRef struct {
+	// Delivery is its id.
+	Delivery DeliveryID `json:"delivery"`
+}
+
+// Subject is delivery/<id>.
+func (r DeliveryRef) Subject() string { return "delivery/" + string(r.Delivery) }
+
+// DeliveryReceived says that a delivery stands in the ledger of triggers and
+// waits to be worked on.
+type DeliveryReceived struct {
+	DeliveryRef
+	// Source is the front door: a forge's name, cloudevent or schedule.
+	Source string `json:"source"`
+	// Event is what the source calls it: push, pull_request, a CloudEvents type …
+	Event string `json:"event"`
+	// Repository of a forge or a schedule: owner/name.
+	Repository string `json:"repository,omitempty"`
+	// Round counts how often the delivery was asked to be worked on: a replay by a
+	// person begins another one.
+	Round int `json:"round"`
+}
+
+// ReportRef names a commit on a forge.
+type ReportRef struct {
+	// Forge that has the repository: github, gitlab …
+	Forge string `json:"forge"`
+	// Repository on it: owner/name.
+	Repository string `json:"repository"`
+	// SHA of the commit.
+	SHA string `json:"sha"`
+}
+
+// Subject is report/<forge>/<repository>/<sha>.
+func (r ReportRef) Subject() string {
+	return "report/" + r.Forge + "/" + r.Repository + "/" + r.SHA
+}
+
+// StatusRequested asks to tell the forge what is known of a commit: the newest
+// state of each context that it was not told yet.
+type StatusRequested struct {
+	ReportRef
+	// Version of what is known; it rises with each change.
+	Version uint64 `json:"version"`
+}
+
+// AwaitRequested says that a job waits for an event from outside. No worker is
+// held.
+type AwaitRequested struct {
+	JobRef
+	// Type of the CloudEvent that is awaited.
+	Type string `json:"type"`
+	// Where is a CESQL expression that the event must satisfy; empty: any of the
+	// type.
+	Where string `json:"where,omitempty"`
+	// Approval: a person with the right to approve ends the wait, not an event.
+	Approval bool `json:"approval,omitempty"`
+	// Deadline after which the job has timed out.
+	Deadline time.Time `json:"deadline"`
+}
+
+// AwaitMatched says that what a job waits for has come.
+type AwaitMatched struct {
+	JobRef
+	// Event is the CloudEvent in its structured form, absent for an approval.
+	Event json.RawMessage `json:"event,omitempty"`
+	// By is who approved, as the access context authenticated them, or the
+	// event's source.
+	By string `json:"by"`
+	// Refused: the approval was refused, and the job fails.
+	Refused bool `json:"refused,omitempty"`
+}
+
+// EventEmitted says that a step emitted an event of the user's own, which is to
+// be published under its own type.
+type EventEmitted struct {
+	AttemptRef
+	// Index numbers the events of the attempt, from 1.
+	Index int `json:"index"`
+	// Name is the CloudEvents type to publish; none of Relevo's own.
+	Name string `json:"name"`
+	// About is the CloudEvents subject to publish.
+	About string `json:"about,omitempty"`
+	// Content is the payload, JSON.
+	Content json.RawMessage `json:"content,omitempty"`
+}
