@@ -10,47 +10,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/relevo-ci/relevo/events"
 	"github.com/relevo-ci/relevo/shared/feed"
 	"github.com/relevo-ci/relevo/shared/feed/feedtest"
 )
-
-func event(n int) events.Envelope {
-	e, err := events.New(fmt.Sprintf("id-%d", n), "/relevo/test", "", time.Date(2030, 1, 1, 0, 0, n, 0, time.UTC),
-		events.RunStarted{RunRef: events.RunRef{Run: events.RunID(fmt.Sprintf("run-%d", n))}})
-	if err != nil {
-		panic(err)
-	}
-	return e
-}
-
-// record keeps events number from to to, both included.
-func record(t *testing.T, f feed.Feed, from, to int) {
-	t.Helper()
-	for n := from; n <= to; n++ {
-		if err := f.Record(t.Context(), event(n)); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-func next(t *testing.T, f feed.Feed, after feed.Position, n int) feed.Batch {
-	t.Helper()
-	b, err := f.Next(t.Context(), after, n)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
-// runs names the runs of a batch's events, in order.
-func runs(b feed.Batch) string {
-	var s []string
-	for _, e := range b.Entries {
-		s = append(s, strings.TrimPrefix(e.RunID, "run-"))
-	}
-	return strings.Join(s, " ")
-}
 
 func TestMemory(t *testing.T) {
 	feedtest.Run(t, func(_ *testing.T, count int, bytes int64) feed.Feed { return feed.NewMemory(count, bytes) })
@@ -66,10 +28,18 @@ func TestNextWaits(t *testing.T) {
 		var got [3]string
 		var wg sync.WaitGroup
 		for i := range got {
-			wg.Go(func() { got[i] = runs(next(t, f, last, 10)) })
+			wg.Go(func() {
+				b, err := f.Next(t.Context(), last, 10)
+				if err != nil {
+					t.Error(err)
+				}
+				got[i] = feedtest.Runs(b)
+			})
 		}
 		synctest.Wait() // all of them wait
-		record(t, f, 1, 1)
+		if err := f.Record(t.Context(), feedtest.Event(1)); err != nil {
+			t.Fatal(err)
+		}
 		wg.Wait()
 		for _, g := range got {
 			if g != "1" {
@@ -91,7 +61,7 @@ func FuzzPosition(f *testing.F) {
 		f.Add(s)
 	}
 	window := feed.NewMemory(10, 1<<20)
-	if err := window.Record(context.Background(), event(1)); err != nil {
+	if err := window.Record(context.Background(), feedtest.Event(1)); err != nil {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -102,8 +72,8 @@ func FuzzPosition(f *testing.F) {
 			t.Errorf("%q is valid: %v, and Next says %v", s, p.Valid(), err)
 		case err != nil && !errors.Is(err, feed.ErrInvalid):
 			t.Errorf("%q: %v", s, err)
-		case err == nil && (runs(b) != "1" || strings.ContainsAny(s, "\r\n\x00 ")):
-			t.Errorf("%q read %q", s, runs(b))
+		case err == nil && (feedtest.Runs(b) != "1" || strings.ContainsAny(s, "\r\n\x00 ")):
+			t.Errorf("%q read %q", s, feedtest.Runs(b))
 		}
 	})
 }
@@ -112,7 +82,7 @@ func ExampleMemory() {
 	ctx := context.Background()
 	f := feed.NewMemory(1000, 1<<20)
 	for n := 1; n <= 3; n++ {
-		if err := f.Record(ctx, event(n)); err != nil {
+		if err := f.Record(ctx, feedtest.Event(n)); err != nil {
 			fmt.Println(err)
 		}
 	}

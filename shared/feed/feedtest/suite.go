@@ -35,7 +35,8 @@ func Run(t *testing.T, open Open) {
 	}
 }
 
-func event(n int) events.Envelope {
+// Event is the nth of its kind, of a run of its own.
+func Event(n int) events.Envelope {
 	e, err := events.New(fmt.Sprintf("id-%d", n), "/relevo/test", "", time.Date(2030, 1, 1, 0, 0, n, 0, time.UTC),
 		events.RunStarted{RunRef: events.RunRef{Run: events.RunID(fmt.Sprintf("run-%d", n))}})
 	if err != nil {
@@ -48,7 +49,7 @@ func event(n int) events.Envelope {
 func record(t *testing.T, f feed.Feed, from, to int) {
 	t.Helper()
 	for n := from; n <= to; n++ {
-		if err := f.Record(t.Context(), event(n)); err != nil {
+		if err := f.Record(t.Context(), Event(n)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -63,8 +64,8 @@ func next(t *testing.T, f feed.Feed, after feed.Position, n int) feed.Batch {
 	return b
 }
 
-// runs names the runs of a batch's events, in order.
-func runs(b feed.Batch) string {
+// Runs gives the numbers of a batch's events, in order.
+func Runs(b feed.Batch) string {
 	var s []string
 	for _, e := range b.Entries {
 		s = append(s, strings.TrimPrefix(e.RunID, "run-"))
@@ -77,7 +78,7 @@ func inOrder(t *testing.T, open Open) {
 	record(t, f, 1, 5)
 	first := next(t, f, feed.Oldest, 2)
 	rest := next(t, f, first.Last(), 100)
-	if got := runs(first) + "|" + runs(rest); got != "1 2|3 4 5" {
+	if got := Runs(first) + "|" + Runs(rest); got != "1 2|3 4 5" {
 		t.Errorf("read %s", got)
 	}
 	if first.Gap || rest.Gap {
@@ -88,7 +89,7 @@ func inOrder(t *testing.T, open Open) {
 		t.Errorf("the last position is %s (%v), not %s", last, err, rest.Last())
 	}
 	record(t, f, 6, 6)
-	if got := runs(next(t, f, last, 100)); got != "6" {
+	if got := Runs(next(t, f, last, 100)); got != "6" {
 		t.Errorf("from the last position: %s", got)
 	}
 }
@@ -97,7 +98,7 @@ func once(t *testing.T, open Open) {
 	f := open(t, 100, 1<<20)
 	record(t, f, 1, 3)
 	record(t, f, 2, 4)
-	if got := runs(next(t, f, feed.Oldest, 100)); got != "1 2 3 4" {
+	if got := Runs(next(t, f, feed.Oldest, 100)); got != "1 2 3 4" {
 		t.Errorf("kept %s", got)
 	}
 }
@@ -108,14 +109,14 @@ func boundedByCount(t *testing.T, open Open) {
 	behind := next(t, f, feed.Oldest, 1).Last()
 	record(t, f, 3, 10)
 	b := next(t, f, behind, 100)
-	if runs(b) != "8 9 10" || !b.Gap || b.Missed != 6 {
-		t.Errorf("got %q, gap %v of %d; want 8 9 10 and a gap of 6", runs(b), b.Gap, b.Missed)
+	if Runs(b) != "8 9 10" || !b.Gap || b.Missed != 6 {
+		t.Errorf("got %q, gap %v of %d; want 8 9 10 and a gap of 6", Runs(b), b.Gap, b.Missed)
 	}
-	if b := next(t, f, feed.Oldest, 100); b.Gap || runs(b) != "8 9 10" {
-		t.Errorf("from the oldest: %q, gap %v", runs(b), b.Gap)
+	if b := next(t, f, feed.Oldest, 100); b.Gap || Runs(b) != "8 9 10" {
+		t.Errorf("from the oldest: %q, gap %v", Runs(b), b.Gap)
 	}
 	record(t, f, 3, 3) // fell out: it is news again
-	if got := runs(next(t, f, feed.Oldest, 100)); got != "9 10 3" {
+	if got := Runs(next(t, f, feed.Oldest, 100)); got != "9 10 3" {
 		t.Errorf("an event that fell out and came again: %s", got)
 	}
 }
@@ -126,12 +127,12 @@ func boundedByBytes(t *testing.T, open Open) {
 	size := int64(len(next(t, f, feed.Oldest, 1).Entries[0].Frame))
 	f = open(t, 1000, 4*size)
 	record(t, f, 1, 9)
-	if got := runs(next(t, f, feed.Oldest, 100)); got != "6 7 8 9" {
+	if got := Runs(next(t, f, feed.Oldest, 100)); got != "6 7 8 9" {
 		t.Errorf("kept %s of four events' bytes", got)
 	}
 	f = open(t, 1000, 1)
 	record(t, f, 1, 2)
-	if got := runs(next(t, f, feed.Oldest, 100)); got != "2" {
+	if got := Runs(next(t, f, feed.Oldest, 100)); got != "2" {
 		t.Errorf("kept %s; the newest stays whatever its size", got)
 	}
 }
@@ -145,8 +146,8 @@ func foreignPosition(t *testing.T, open Open) {
 	}
 	f := open(t, 10, 1<<20)
 	record(t, f, 8, 9)
-	if b := next(t, f, foreign, 10); !b.Gap || b.Missed != 0 || runs(b) != "8 9" {
-		t.Errorf("got %q, gap %v of %d", runs(b), b.Gap, b.Missed)
+	if b := next(t, f, foreign, 10); !b.Gap || b.Missed != 0 || Runs(b) != "8 9" {
+		t.Errorf("got %q, gap %v of %d", Runs(b), b.Gap, b.Missed)
 	}
 }
 
@@ -166,7 +167,13 @@ func waits(t *testing.T, open Open) {
 	var got [3]string
 	var wg sync.WaitGroup
 	for i := range got {
-		wg.Go(func() { got[i] = runs(next(t, f, last, 1)) })
+		wg.Go(func() {
+			b, err := f.Next(t.Context(), last, 1)
+			if err != nil {
+				t.Error(err)
+			}
+			got[i] = Runs(b)
+		})
 	}
 	record(t, f, 1, 1)
 	wg.Wait()
@@ -208,7 +215,7 @@ func manyReaders(t *testing.T, open Open) {
 
 func frames(t *testing.T, open Open) {
 	f := open(t, 10, 1<<20)
-	want := event(1)
+	want := Event(1)
 	want.Data = []byte("{\n \"run\": \"line\\nbreak\"}")
 	if err := f.Record(t.Context(), want); err != nil {
 		t.Fatal(err)
@@ -229,12 +236,12 @@ func frames(t *testing.T, open Open) {
 
 func refuses(t *testing.T, open Open) {
 	f := open(t, 10, 1<<20)
-	forged := event(1)
+	forged := Event(1)
 	forged.Type = "x\nid: 7"
 	if err := f.Record(t.Context(), forged); !errors.Is(err, events.ErrInvalid) {
 		t.Errorf("a type of two lines: %v", err)
 	}
-	torn := event(1)
+	torn := Event(1)
 	torn.Data = []byte("{")
 	if err := f.Record(t.Context(), torn); !errors.Is(err, events.ErrInvalid) {
 		t.Errorf("data that is no JSON: %v", err)
@@ -246,7 +253,7 @@ func refuses(t *testing.T, open Open) {
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := f.Record(ended, event(1)); !errors.Is(err, context.Canceled) {
+	if err := f.Record(ended, Event(1)); !errors.Is(err, context.Canceled) {
 		t.Errorf("recorded for nobody: %v", err)
 	}
 }
