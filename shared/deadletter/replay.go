@@ -100,10 +100,14 @@ func (b *Box) Replay(ctx context.Context, id string) (Letter, error) {
 	if err := put(&c, at.doc, l); err != nil {
 		return Letter{}, fmt.Errorf("deadletter: replay %s: %w", id, err)
 	}
-	switch _, err := b.Store.Commit(ctx, c); {
+	switch _, err = b.Store.Commit(ctx, c); {
 	case errors.Is(err, protocol.ErrConflict):
 		// It came back while it was sent, or another replayed it: that stands.
-		return b.Letter(ctx, id)
+		l, err = b.Letter(ctx, id)
+		if err == nil && refused != nil {
+			err = fmt.Errorf("%w: %w", ErrRefused, refused)
+		}
+		return l, err
 	case err != nil:
 		return Letter{}, fmt.Errorf("deadletter: replay %s: %w", id, errors.Join(refused, err))
 	}
