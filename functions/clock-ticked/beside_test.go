@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -91,21 +92,30 @@ func TestTooManyThatHangAreRefused(t *testing.T) {
 	})
 }
 
-// TestWithoutBesideInOrder: the zero value does one after another.
+// TestWithoutBesideInOrder: the zero value does one after another, each time in
+// the same order.
 func TestWithoutBesideInOrder(t *testing.T) {
-	inside := 0
-	c := waiting(t, func(context.Context, events.Envelope) error {
-		if inside++; inside > 1 {
-			t.Error("two at once")
-		}
-		defer func() { inside-- }()
-		return errors.New("away")
-	})
-	synctest.Test(t, func(t *testing.T) {
-		c = waiting(t, c.Direct)
-		time.Sleep(10 * time.Second)
-		if _, _, err := c.Tick(t.Context()); err == nil || strings.Count(err.Error(), "away") < 3 {
-			t.Error(err)
-		}
-	})
+	var before []string
+	for range 3 {
+		synctest.Test(t, func(t *testing.T) {
+			inside := 0
+			var order []string
+			c := waiting(t, func(_ context.Context, e events.Envelope) error {
+				if inside++; inside > 1 {
+					t.Error("two at once")
+				}
+				defer func() { inside-- }()
+				order = append(order, e.RunID)
+				return errors.New("away")
+			})
+			time.Sleep(10 * time.Second)
+			if _, _, err := c.Tick(t.Context()); err == nil || strings.Count(err.Error(), "away") < 3 {
+				t.Error(err)
+			}
+			if before != nil && !slices.Equal(order, before) {
+				t.Errorf("delivered in the order %q, and before in %q", order, before)
+			}
+			before = order
+		})
+	}
 }
