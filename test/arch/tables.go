@@ -78,7 +78,6 @@ var ports = []Row{
 	{"shared/provider", "the port to whatever runs workers; providers/ implement it"},
 	{"shared/logs", "the port to what attempts wrote; redis implements it for many processes"},
 	{"shared/feed", "the port to the events that people watch; redis implements it for many processes"},
-	{"shared/fault", "the kinds of error, mapped once to retry and HTTP"},
 }
 
 // adapterExceptions let one adapter import another. A row that nothing needs

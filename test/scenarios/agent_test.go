@@ -2,7 +2,6 @@ package scenarios_test
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -37,9 +36,6 @@ func (a *agent) say(kind, log string, end *execution.Ending) execution.Reply {
 func (a *agent) send(r execution.Report) execution.Reply {
 	a.r.Helper()
 	reply, err := a.r.deps.Reports.Report(a.r.Context(), r)
-	for try := 0; try < 4 && errors.Is(err, errBroker); try++ { // as an agent does that gets a 503
-		reply, err = a.r.deps.Reports.Report(a.r.Context(), r)
-	}
 	if err != nil {
 		a.r.Errorf("report of %s: %v", a.l.AttemptRef.Subject(), err)
 	}
