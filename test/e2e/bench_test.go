@@ -67,11 +67,11 @@ func BenchmarkP10(b *testing.B) {
 			r.kubectl("patch", "configmap", "relevo", "-n", namespace, "--type=merge", "-p", `{"data":{"RELEVO_HOST_WAKE":"`+wake+`"}}`)
 			defer r.kubectl("patch", "configmap", "relevo", "-n", namespace, "--type=merge", "-p", `{"data":{"RELEVO_HOST_WAKE":"on"}}`)
 			var cold, launched, hello []float64
-			for i := range b.N {
+			for range b.N {
 				r.zero()
 				cold = append(cold, r.coldStart("offer-expired").Seconds())
 				r.zero()
-				accepted, err := r.api.Submit(r.ctx, client.Submission{File: "one.yaml", Source: one}, fmt.Sprint(b.Name(), i, time.Now()))
+				accepted, err := r.api.Submit(r.ctx, client.Submission{File: "one.yaml", Source: one}, fmt.Sprint("p10-", time.Now().UnixNano()))
 				if err != nil {
 					b.Fatal(err)
 				}
