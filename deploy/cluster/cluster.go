@@ -2,13 +2,19 @@
 package cluster
 
 import (
+	"log/slog"
+
+	"k8s.io/klog/v2"
+
 	"github.com/relevo-ci/relevo/config"
 	"github.com/relevo-ci/relevo/providers/kubernetes"
 )
 
 // Open gives the provider of an installation. It does not talk to the cluster
-// yet.
+// yet. What the cluster's client has to say goes where this process logs, in its
+// form: it has a logger of its own for the whole program.
 func Open(c config.Provider, installation string) (*kubernetes.Provider, error) {
+	klog.SetSlogLogger(slog.Default())
 	selector, err := kubernetes.ParseSelector(c.KubernetesNodeSelector)
 	if err != nil {
 		return nil, err
