@@ -41,15 +41,21 @@ func (c Config) check() []error {
 			refuse(name, "%q is not host:port", address)
 		}
 	}
-	for name, u := range map[string]struct {
-		text    string
-		schemes []string
-	}{
+	urls := map[string]address{
 		"K_SINK":                {c.Host.Sink, []string{"http", "https"}},
 		"RELEVO_HOST_FUNCTIONS": {strings.NewReplacer("{function}", "f", "{context}", "c").Replace(c.Host.Functions), []string{"http", "https"}},
 		"RELEVO_WORKER_URL":     {c.Worker.URL, []string{"http", "https", "unix"}},
 		"RELEVO_REDIS_URL":      {c.Redis.URL.Reveal(), []string{"redis", "rediss", "unix"}},
-	} {
+		"RELEVO_PUBLIC_URL":     {c.Public.URL, []string{"http", "https"}},
+	}
+	for _, f := range c.Forges.Served() {
+		name := "RELEVO_FORGE_" + strings.ToUpper(f.Name)
+		urls[name+"_URL"] = address{f.URL, []string{"http", "https"}}
+		if f.URL == "" {
+			refuse(name+"_URL", "it is not set, and the forge has a token or a webhook secret")
+		}
+	}
+	for name, u := range urls {
 		// The text may be secret: it is not shown.
 		if parsed, err := url.Parse(u.text); u.text != "" && (err != nil || !slices.Contains(u.schemes, parsed.Scheme)) {
 			refuse(name, "it is no URL that begins with %s://", strings.Join(u.schemes, ":// or "))
@@ -57,6 +63,12 @@ func (c Config) check() []error {
 	}
 	slices.SortFunc(wrong, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return wrong
+}
+
+// address is a URL and how it may begin.
+type address struct {
+	text    string
+	schemes []string
 }
 
 // least is the smallest number that the setting may be.

@@ -29,6 +29,8 @@ type Config struct {
 	Provider  Provider
 	API       API
 	Worker    Worker
+	Public    Public
+	Forges    Forge
 	Log       Log
 }
 

@@ -62,13 +62,17 @@ func TestNames(t *testing.T) {
 // Struct.Field, each in one line.
 func readComments(t *testing.T) map[string]string {
 	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), "config.go", nil, parser.ParseComments)
-	if err != nil {
-		t.Fatal(err)
+	var decls []ast.Decl
+	for _, name := range []string{"config.go", "forges.go"} {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		decls = append(decls, file.Decls...)
 	}
 	line := func(group *ast.CommentGroup) string { return strings.Join(strings.Fields(group.Text()), " ") }
 	comments := map[string]string{}
-	for _, d := range file.Decls {
+	for _, d := range decls {
 		types, ok := d.(*ast.GenDecl)
 		if !ok || types.Tok != token.TYPE {
 			continue
