@@ -31,7 +31,7 @@ type Clock struct {
 	// while it was away. A clock that starts cold for each tick must not have it,
 	// or no lease would ever be over.
 	StartGrace bool
-	// Forget drops the logs of a run that was retired; nil: they stay.
+	// Forget drops the logs of a run that is about to be retired; nil: they stay.
 	Forget func(ctx context.Context, run events.RunID) error
 	// Direct hands an event to every function that subscribes to it, and what
 	// they emit to the next, round the broker.
@@ -243,13 +243,8 @@ func (c *Clock) retire(ctx context.Context, ps []protocol.Partition, now time.Ti
 		if strings.Contains(string(p), ":") {
 			continue // a pool or a group holds no runs
 		}
-		gone, err := c.Runs.Retire(ctx, p, now.Add(-protocol.Horizon))
+		_, err = c.Runs.Retire(ctx, p, now.Add(-protocol.Horizon), c.Forget)
 		errs = append(errs, err)
-		for _, id := range gone {
-			if c.Forget != nil {
-				errs = append(errs, c.Forget(ctx, id))
-			}
-		}
 	}
 	return errors.Join(errs...)
 }

@@ -25,16 +25,20 @@ type Tombstone struct {
 func tombDoc(id events.RunID) protocol.DocID { return protocol.DocID("tomb/" + id) }
 
 // Retire drops the runs of a partition that ended before the given time, and
-// the tombstones that are older by another horizon. It tells which runs went,
-// so that their logs can go too.
-func (s *Runs) Retire(ctx context.Context, p protocol.Partition, before time.Time) ([]events.RunID, error) {
+// the tombstones that are older by another horizon. It tells which runs went.
+//
+// What else there is of a run, such as its logs, forget drops first: once the
+// run is gone nobody knows of it any more. Where that fails the run stays, and
+// the next pass tries again. It may be called twice for a run; nil: there is
+// nothing else.
+func (s *Runs) Retire(ctx context.Context, p protocol.Partition, before time.Time, forget func(context.Context, events.RunID) error) ([]events.RunID, error) {
 	docs, err := s.Store.List(ctx, p, "run")
 	if err != nil {
 		return nil, fmt.Errorf("state: list runs of %s: %w", p, err)
 	}
 	var gone []events.RunID
+	var errs []error
 	for _, d := range docs {
-		var t Tombstone
 		var run pipeline.Run
 		if err := json.Unmarshal(d.Body, &run); err != nil {
 			return gone, fmt.Errorf("state: decode %s: %w", d.ID, err)
@@ -42,7 +46,13 @@ func (s *Runs) Retire(ctx context.Context, p protocol.Partition, before time.Tim
 		if !run.State.Final() || !run.Ended.Before(before) {
 			continue
 		}
-		t = Tombstone{Run: run.ID, Pipeline: run.Pipeline, State: run.State, Verdict: run.Verdict, Ended: run.Ended}
+		if forget != nil {
+			if err := forget(ctx, run.ID); err != nil {
+				errs = append(errs, fmt.Errorf("state: forget what there is of run %s: %w", run.ID, err))
+				continue
+			}
+		}
+		t := Tombstone{Run: run.ID, Pipeline: run.Pipeline, State: run.State, Verdict: run.Verdict, Ended: run.Ended}
 		if err := s.bury(ctx, p, d, t); err != nil {
 			if errors.Is(err, protocol.ErrConflict) {
 				continue // somebody else did, or it changed: the next pass sees
@@ -51,7 +61,7 @@ func (s *Runs) Retire(ctx context.Context, p protocol.Partition, before time.Tim
 		}
 		gone = append(gone, run.ID)
 	}
-	return gone, s.forgetTombs(ctx, p, before.Add(-protocol.Horizon))
+	return gone, errors.Join(append(errs, s.forgetTombs(ctx, p, before.Add(-protocol.Horizon)))...)
 }
 
 func (s *Runs) bury(ctx context.Context, p protocol.Partition, run protocol.Doc, t Tombstone) error {

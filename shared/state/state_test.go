@@ -243,7 +243,7 @@ func TestRetire(t *testing.T) {
 	r.create(t)
 	retire := func(before time.Time) int {
 		t.Helper()
-		gone, err := r.runs.Retire(t.Context(), protocol.PartitionOf("R"), before)
+		gone, err := r.runs.Retire(t.Context(), protocol.PartitionOf("R"), before, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -262,6 +262,12 @@ func TestRetire(t *testing.T) {
 		return nil
 	}); err != nil {
 		t.Fatal(err)
+	}
+	// A run whose logs cannot be dropped stays: nobody else knows of them.
+	away := errors.New("away")
+	forget := func(context.Context, events.RunID) error { return away }
+	if gone, err := r.runs.Retire(t.Context(), protocol.PartitionOf("R"), start.Add(time.Hour), forget); len(gone) > 0 || !errors.Is(err, away) {
+		t.Errorf("retired %q, %v", gone, err)
 	}
 	if retire(start) != 0 || retire(start.Add(time.Hour)) != 1 || retire(start.Add(time.Hour)) != 0 {
 		t.Fatal("a run is retired once, after its time")
