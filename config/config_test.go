@@ -99,7 +99,116 @@ func TestEverySettingIsRead(t *testing.T) {
 		API:    config.API{Listen: ":80", Token: "t0ken"},
 		Worker: config.Worker{URL: "https://relevo.example/worker", Key: "k3y"},
 		Public: config.Public{URL: "https://relevo.example"},
-		Forges: publicForges, // TestForges holds which forges are served: those with a secret or a token, each
+		Forges: publicForges, // TestForges is about the others
+		Log:    config.Log{Level: slog.LevelDebug},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	if a := got.Host.Address(); a != "[::]:8080" {
+		t.Errorf("listen on %s", a)
+	}
+	if a := load(t, "PORT=9000").Host.Address(); a != ":9000" {
+		t.Errorf("listen on %s", a)
+	}
+	if h := load(t, "DOCKER_HOST=tcp://other:1").Provider.DockerHost; h != "tcp://other:1" {
+		t.Errorf("DOCKER_HOST is not read: %s", h)
+	}
+}
+
+func TestFromEnvironment(t *testing.T) {
+	t.Setenv("RELEVO_DATA_DIR", "/here")
+	c, err := config.FromEnvironment()
+	if err != nil || c.Data.Dir != "/here" {
+		t.Errorf("%+v, %v", c.Data, err)
+	}
+}
+
+func TestSecretFromAFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "token")
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("t0ken \n")
+	if got := load(t, "RELEVO_API_TOKEN_FILE="+file).API.Token.Reveal(); got != "t0ken " {
+		t.Errorf("got %q", got)
+	}
+	write("\n")
+	for want, pairs := range map[string][]string{
+		"is empty":           {"RELEVO_API_TOKEN_FILE=" + file},
+		"no such file":       {"RELEVO_API_TOKEN_FILE=" + file + "x"},
+		"are both set":       {"RELEVO_API_TOKEN_FILE=" + file, "RELEVO_API_TOKEN=t0ken"},
+		"RELEVO_REDIS_URL: ": {"RELEVO_REDIS_URL_FILE=" + file},
+	} {
+		if _, err := config.Load(environment(pairs...)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+}
+
+func TestAllErrorsAtOnce(t *testing.T) {
+	for _, c := range []struct{ env, want string }{
+		{
+			"PORT=eighty RELEVO_PIPELINE_LEASE=soon RELEVO_BUS_TRIES=1.5 RELEVO_LOG_LEVEL=loud",
+			`config: PORT: "eighty" is no whole number
+config: RELEVO_BUS_TRIES: "1.5" is no whole number
+config: RELEVO_PIPELINE_LEASE: "soon" is no duration, such as 30s or 24h
+config: RELEVO_LOG_LEVEL: slog: level string "loud": unknown name`,
+		},
+		{
+			"PORT=70000 RELEVO_PIPELINE_LEASE=19s RELEVO_BUS_TRIES=0 RELEVO_PIPELINE_INFRA_RETRIES=-1 RELEVO_HOST_DRAIN=-1s RELEVO_API_LISTEN=80",
+			`config: PORT: 70000 is no port
+config: RELEVO_API_LISTEN: "80" is not host:port
+config: RELEVO_BUS_TRIES: 0 is less than 1
+config: RELEVO_HOST_DRAIN: -1s is not positive
+config: RELEVO_PIPELINE_INFRA_RETRIES: -1 is less than 0
+config: RELEVO_PIPELINE_LEASE: 19s is less than two heartbeats of 10s: a late one would cost a worker its job`,
+		},
+		{
+			"K_SINK=broker RELEVO_WORKER_URL=ftp://x RELEVO_REDIS_URL=h4x0r:6379 RELEVO_HOST_FUNCTIONS=functions",
+			`config: K_SINK: it is no URL that begins with http:// or https://
+config: RELEVO_HOST_FUNCTIONS: "functions" has no {function}
+config: RELEVO_HOST_FUNCTIONS: it is no URL that begins with http:// or https://
+config: RELEVO_REDIS_URL: it is no URL that begins with redis:// or rediss:// or unix://
+config: RELEVO_WORKER_URL: it is no URL that begins with http:// or https:// or unix://`,
+		},
+		{
+			"RELEVO_FORGE_GITEA_TOKEN=t0ken RELEVO_FORGE_GITHUB_URL=github RELEVO_FORGE_GITHUB_TOKEN=t0ken RELEVO_PUBLIC_URL=x",
+			`config: RELEVO_FORGE_GITEA_URL: it is not set, and the forge has a token or a webhook secret
+config: RELEVO_FORGE_GITHUB_URL: it is no URL that begins with http:// or https://
+config: RELEVO_PUBLIC_URL: it is no URL that begins with http:// or https://`,
+		},
+		{`K_CE_OVERRIDES={"extensions":{"Not":"ok"}}`, `config: K_CE_OVERRIDES: "Not" is no extension's name: lower-case letters and digits`},
+		{"K_CE_OVERRIDES=cluster:north", `config: K_CE_OVERRIDES: it is not {"extensions": {"name": "value"}}: invalid character 'c' looking for beginning of value`},
+	} {
+		_, err := config.Load(environment(strings.Fields(c.env)...))
+		if fmt.Sprint(err) != c.want {
+			t.Errorf("%s:\n got %v\nwant %s", c.env, err, c.want)
+		}
+	}
+}
+
+func TestSecretsDoNotShow(t *testing.T) {
+	c := load(t, "RELEVO_REDIS_URL=redis://u:h4x0r@h", "RELEVO_API_TOKEN=h4x0r")
+	raw, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var logged strings.Builder
+	slog.New(slog.NewTextHandler(&logged, nil)).Info("x", "config", c, "token", c.API.Token)
+	for _, text := range []string{string(raw), fmt.Sprintf("%v %+v %#v %s %q", c, c, c, c.API.Token, c.API.Token), logged.String()} {
+		if strings.Contains(text, "h4x0r") {
+			t.Errorf("it shows: %s", text)
+		}
+	}
+	if c.API.Token.Reveal() != "h4x0r" || config.Secret("").String() != "" {
+		t.Error("a secret cannot be used")
+	}
+}
+
+// TestForges holds which forges are served: those with a secret or a token, each
 // with its own settings and its live secrets, the newest first.
 func TestForges(t *testing.T) {
 	if got := load(t).Forges.Served(); len(got) != 0 {
