@@ -30,7 +30,8 @@ type Happening struct {
 	Actor Actor `json:"actor"`
 	// Ref is refs/heads/…, refs/tags/… or refs/pull/N/merge.
 	Ref string `json:"ref,omitempty"`
-	// SHA to build: the pushed commit, the head of a pull request.
+	// SHA to build: the pushed commit, the head of a pull request. Bitbucket Cloud
+	// abbreviates the latter, Gogs does not tell it: then the forge is asked.
 	SHA string `json:"sha,omitempty"`
 	// Before is what a push's ref was at; empty for a new one.
 	Before string `json:"before,omitempty"`
@@ -44,6 +45,9 @@ type Happening struct {
 	Pull *Pull `json:"pull,omitempty"`
 	// Comment is set where somebody wrote one.
 	Comment *Comment `json:"comment,omitempty"`
+	// Also are the further refs that the same push moved: Bitbucket tells of all in
+	// one delivery. None of them has an Also of its own.
+	Also []Happening `json:"also,omitempty"`
 	// At is when it happened, as far as the forge tells.
 	At time.Time `json:"at,omitzero"`
 	// Payload is the delivery's body, as expressions see it in github.event.
@@ -62,8 +66,9 @@ type Repository struct {
 
 // Actor is an account of the forge.
 type Actor struct {
-	Login string `json:"login"`
-	ID    string `json:"id,omitempty"` // it outlives a change of the login
+	Login string `json:"login"`          // unique on the forge: a uuid on Bitbucket Cloud
+	ID    string `json:"id,omitempty"`   // it outlives a change of the login
+	Name  string `json:"name,omitempty"` // for people; nothing is decided by it
 }
 
 // Pull is a pull or merge request.
@@ -74,8 +79,8 @@ type Pull struct {
 	Base    string     `json:"base"`              // branch
 	BaseSHA string     `json:"baseSha,omitempty"` // its head, where the delivery tells it
 	Head    string     `json:"head"`              // branch
-	HeadSHA string     `json:"headSha"`
-	From    Repository `json:"from"` // the head's
+	HeadSHA string     `json:"headSha"`           // empty where the delivery does not tell it
+	From    Repository `json:"from"`              // the head's
 	Labels  []string   `json:"labels,omitempty"`
 	Draft   bool       `json:"draft,omitempty"`
 	Merged  bool       `json:"merged,omitempty"`
