@@ -78,9 +78,8 @@ func (w *Workers) Launch(ctx context.Context, function string, cause events.Enve
 	}
 	switch {
 	case failure != nil, errors.As(err, &failure):
-		// It is told as an event.
 		em.Emit(events.WorkerFailed{For: ref, Placement: a.Placement, Reason: failure.Reason, Permanent: failure.Permanent})
-		return em.Emitted(), nil
+		return em.Emitted(), nil //nolint:nilerr // a failure is told as an event
 	case err != nil:
 		return nil, fmt.Errorf("workers: create %s: %w", a.Placement.Worker, err)
 	}
