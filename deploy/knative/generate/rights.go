@@ -9,16 +9,28 @@ import (
 	"github.com/relevo-ci/relevo/providers/kubernetes"
 )
 
-// removing are the rights of the provider that removing takes, and telling how
-// much there is room for: no maker of workers, no reader of what they print.
-func removing() []rbacv1.PolicyRule {
+// toRemove is what removing takes, and telling how much there is room for: no
+// maker of workers, no reader of what they print or of one Secret by its name.
+// Secrets are listed, since Terminate deletes them by UID.
+var toRemove = map[string][]string{
+	"jobs":           {"delete", "list", "watch"},
+	"pods":           {"delete", "list", "watch"},
+	"secrets":        {"delete", "list"},
+	"events":         {"list"},
+	"resourcequotas": {"list"},
+}
+
+func removing() []rbacv1.PolicyRule { return only(toRemove) }
+
+// only are those of the provider's rights that are named here: verbs by resource.
+func only(named map[string][]string) []rbacv1.PolicyRule {
 	var rules []rbacv1.PolicyRule
 	for _, r := range kubernetes.Rules() {
-		if !slices.Contains([]string{"jobs", "pods", "secrets", "events", "resourcequotas"}, r.Resources[0]) {
-			continue
+		verbs := named[r.Resources[0]]
+		r.Verbs = slices.DeleteFunc(slices.Clone(r.Verbs), func(verb string) bool { return !slices.Contains(verbs, verb) })
+		if len(r.Verbs) > 0 {
+			rules = append(rules, r)
 		}
-		r.Verbs = slices.DeleteFunc(slices.Clone(r.Verbs), func(verb string) bool { return verb == "create" || verb == "update" })
-		rules = append(rules, r)
 	}
 	return rules
 }
