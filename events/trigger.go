@@ -61,7 +61,9 @@ type StatusRequested struct {
 // held.
 type AwaitRequested struct {
 	JobRef
-	// Type of the CloudEvent that is awaited.
+	// Name of the job, shown to people.
+	Name string `json:"name,omitempty"`
+	// Type of the CloudEvent that is awaited; empty for an approval.
 	Type string `json:"type"`
 	// Where is a CESQL expression that the event must satisfy; empty: any of the
 	// type.
@@ -82,6 +84,8 @@ type AwaitMatched struct {
 	By string `json:"by"`
 	// Refused: the approval was refused, and the job fails.
 	Refused bool `json:"refused,omitempty"`
+	// Reason that whoever approved or refused gave.
+	Reason string `json:"reason,omitempty"`
 }
 
 // EventEmitted says that a step emitted an event of the user's own, which is to

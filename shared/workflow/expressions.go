@@ -20,10 +20,20 @@ type scope struct {
 }
 
 // at is the same names at another place. Variables kept outside the file
-// (vars), which GitHub has there, are not supported.
+// (vars), which GitHub has there, are not supported; event is there in files
+// that a CloudEvent starts.
 func (s names) at(place expr.Scope) scope {
-	place.Contexts = slices.DeleteFunc(slices.Clone(place.Contexts), func(c string) bool { return c == "vars" })
+	place.Contexts = slices.DeleteFunc(slices.Clone(place.Contexts), func(c string) bool {
+		return c == "vars" || c == "event" && !s.event
+	})
 	return scope{place, s}
+}
+
+// awaited is where the outputs of a job stand that awaits something: they are
+// read before there is a worker, and of an event that came.
+func (s names) awaited(event bool) scope {
+	s.event = s.event || event
+	return s.at(expr.JobName)
 }
 
 // template reads text that may hold expressions; nil after an error.
@@ -103,6 +113,9 @@ func (r *reader) compiled(n *yaml.Node, errs []*expr.Error) bool {
 		hint := ""
 		if strings.HasPrefix(e.Message, `context "vars"`) {
 			hint = "variables kept outside the file are not supported: use env"
+		}
+		if strings.HasPrefix(e.Message, `context "event"`) {
+			hint = "it is there in a file that cloudevent starts, and in the outputs of a job that awaits an event"
 		}
 		r.add(line, column, hint, "%s", e.Message)
 	}

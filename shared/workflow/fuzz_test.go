@@ -95,7 +95,7 @@ func checkSpec(t *testing.T, spec *pipeline.Spec) {
 	keys := map[events.JobKey]bool{}
 	done := map[string]bool{}
 	for i, j := range spec.Jobs {
-		if keys[j.Key] || len(j.Steps) == 0 {
+		if keys[j.Key] || (len(j.Steps) == 0) != (j.Await != nil) {
 			t.Fatalf("job %s is doubled or empty", j.Key)
 		}
 		keys[j.Key] = true

@@ -30,6 +30,9 @@ type job struct {
 	matrixKeys   map[string]bool
 	combinations []combination
 
+	await    keyed // where it awaits something
+	approval bool  // that is an approval
+
 	strategy *pipeline.Strategy
 	spec     pipeline.JobSpec // without what differs between combinations
 }
@@ -56,6 +59,9 @@ func (r *reader) outline(f field) *job {
 		for i := 0; i < len(n.Content); i += 2 {
 			j.outputs[strings.ToLower(follow(n.Content[i]).Value)] = true
 		}
+	}
+	if n := j.keys.get("await"); n != nil {
+		r.awaits(n, j)
 	}
 	return j
 }
@@ -134,8 +140,13 @@ func (r *reader) fill(j *job, in names, defaults runDefaults) {
 		s.Steps = r.steps(n, in, defaults)
 	}
 	in.steps = j.stepIDs
+	place := in.at(expr.JobOutputs)
+	if k.get("await") != nil {
+		s.Await = r.await(j, in)
+		place = in.awaited(!j.approval)
+	}
 	if n := k.get("outputs"); n != nil {
-		s.Outputs = r.variables(n, "outputs", in.at(expr.JobOutputs), wrongID)
+		s.Outputs = r.variables(n, "outputs", place, wrongID)
 	}
 	if n := k.get("name"); n != nil {
 		if t := r.template(n, "name", in.at(expr.JobName)); t != nil {

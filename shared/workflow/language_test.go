@@ -102,6 +102,7 @@ var contexts = map[string]string{
 	"affinity": "jobs: {a: {affinity: {%s}}}", "preference": "jobs: {a: {affinity: {preferred: [{%s}]}}}",
 	"push": "on: {push: {%s}}", "pullRequest": "on: {pull_request: {%s}}", "mergeGroup": "on: {merge_group: {%s}}",
 	"typedEvent": "on: {release: {%s}}", "schedule": "on: {schedule: [{%s}]}",
+	"cloudevent": "on: {cloudevent: {%s}}", "await": "jobs: {a: {await: {%s}}}",
 	"dispatch": "on: {workflow_dispatch: {%s}}", "input": "on: {workflow_dispatch: {inputs: {a: {%s}}}}",
 }
 

@@ -40,6 +40,7 @@ func wrongEnv(name string) string {
 // folded to lower case: properties are found without regard to case.
 type names struct {
 	inputs map[string]bool
+	event  bool // a CloudEvent starts the file, or has come
 	job    *job // nil outside of jobs
 	jobs   map[string]*job
 	jobIDs []string        // as written, in the order of the file

@@ -69,7 +69,7 @@ func (r *reader) retry(n *yaml.Node) *pipeline.Retry {
 		retry.Max = r.integer(v, "max", 0, language.MostRetries)
 	}
 	if v := k.get("backoff"); v != nil {
-		retry.BackoffSeconds = r.backoff(v)
+		retry.BackoffSeconds = r.duration(v, "backoff", 0, 10*time.Minute, "0 to 10 minutes")
 	}
 	on := k.get("on")
 	if on == nil {
@@ -93,10 +93,10 @@ func (r *reader) retry(n *yaml.Node) *pipeline.Retry {
 	return retry
 }
 
-// backoff reads seconds, or text such as 1m30s.
-func (r *reader) backoff(n *yaml.Node) float64 {
-	const most = 10 * time.Minute
-	text, ok := r.word(n, "backoff")
+// duration reads seconds, or text such as 1m30s, from least to most, which
+// bounds says in words.
+func (r *reader) duration(n *yaml.Node, what string, least, most time.Duration, bounds string) float64 {
+	text, ok := r.word(n, what)
 	if !ok {
 		return 0
 	}
@@ -104,13 +104,13 @@ func (r *reader) backoff(n *yaml.Node) float64 {
 	if !isNumber {
 		d, err := time.ParseDuration(text)
 		if err != nil {
-			r.fail(n, "write seconds, or text such as 10s or 2m", "backoff %s is no duration", quote(text))
+			r.fail(n, "write seconds, or text such as 10s or 2m", "%s %s is no duration", what, quote(text))
 			return 0
 		}
 		seconds = d.Seconds()
 	}
-	if !(seconds >= 0 && seconds <= most.Seconds()) {
-		r.fail(n, "", "backoff must be from 0 to 10 minutes, not %s", quote(text))
+	if !(seconds >= least.Seconds() && seconds <= most.Seconds()) {
+		r.fail(n, "", "%s must be from %s, not %s", what, bounds, quote(text))
 		return 0
 	}
 	return seconds

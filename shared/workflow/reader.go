@@ -89,7 +89,7 @@ func (r *reader) keyed(n *yaml.Node, place *language.Place) keyed {
 		case key.Support == language.Refused:
 			refused[f.name] = f
 		case key.Support == language.Own && r.github:
-			r.fail(f.key, "GitHub refuses it: put it into .relevo/overlay.yaml", "%s is Relevo's own and must not stand in .github/workflows", quote(f.name))
+			r.fail(f.key, instead(f.name), "%s is Relevo's own and must not stand in .github/workflows", quote(f.name))
 		default:
 			k.fields[f.name] = f
 		}
@@ -104,7 +104,39 @@ func (r *reader) keyed(n *yaml.Node, place *language.Place) keyed {
 			r.fail(n, "", "%s needs %s", place.Name, quote(key.Name))
 		}
 	}
+	r.oneOf(k)
 	return k
+}
+
+// instead says where a word of Relevo's own goes.
+func instead(name string) string {
+	if _, there := language.OverlayJob.Find(name); !there {
+		return "GitHub refuses it: write such a job in a file in .relevo"
+	}
+	return "GitHub refuses it: put it into .relevo/overlay.yaml"
+}
+
+// oneOf reports where none, or more than one, of the keys is there of which a
+// place has to have one. Those that the file's kind refuses are not asked for.
+func (r *reader) oneOf(k keyed) {
+	var names []string
+	var first *field
+	for _, name := range k.place.OneOf {
+		if key, _ := k.place.Find(name); key.Support == language.Own && r.github {
+			continue
+		}
+		names = append(names, quote(name))
+		f, there := k.fields[name]
+		switch {
+		case there && first != nil:
+			r.fail(f.key, "leave one of them out", "%s has %s beside %s", k.place.Name, quote(name), quote(first.name))
+		case there:
+			first = &f
+		}
+	}
+	if first == nil && len(names) > 0 {
+		r.fail(k.node, "", "%s needs %s", k.place.Name, strings.Join(names, " or "))
+	}
 }
 
 // refuse reports keys that are known and not implemented.

@@ -26,8 +26,11 @@ func (r *reader) triggers(n *yaml.Node) []pipeline.Trigger {
 			if !ok || !r.event(item, name) {
 				continue
 			}
-			if name == "schedule" {
+			switch name {
+			case "schedule":
 				r.fail(item, "write on: {schedule: [{cron: …}]}", "schedule needs its times")
+			case language.CloudEvent:
+				r.fail(item, "write on: {cloudevent: {type: …}}", "cloudevent needs its type")
 			}
 			if seen[name] {
 				r.fail(item, "", "the event %s stands twice", quote(name))
@@ -55,6 +58,10 @@ func (r *reader) event(n *yaml.Node, name string) bool {
 		r.fail(n, hint, "the event %s is not supported", name)
 		return false
 	}
+	if name == language.CloudEvent && r.github {
+		r.fail(n, "GitHub refuses it: put the file into .relevo", "the event %s is Relevo's own and must not stand in .github/workflows", name)
+		return false
+	}
 	events := language.Events()
 	if slices.Contains(events, name) {
 		return true
@@ -70,12 +77,14 @@ func (r *reader) trigger(f field) pipeline.Trigger {
 		t.Cron = r.schedule(f.value)
 		return t
 	}
-	if kindOf(f.value) == "nothing" {
+	if kindOf(f.value) == "nothing" && language.Bare(f.name) {
 		return t
 	}
 	place := language.Event(f.name)
 	k := r.keyed(f.value, place)
 	switch f.name {
+	case language.CloudEvent:
+		return r.cloudEvent(k)
 	case "workflow_dispatch":
 		t.Inputs = r.inputs(k.get("inputs"))
 		return t

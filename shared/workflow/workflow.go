@@ -73,6 +73,7 @@ func (r *reader) workflow(k keyed, opts Options, overlaid *report) *pipeline.Spe
 	in := names{inputs: map[string]bool{}}
 	for _, t := range spec.Triggers {
 		spec.On = append(spec.On, t.Event)
+		in.event = in.event || t.Event == pipeline.CloudEvent
 		for _, input := range t.Inputs {
 			in.inputs[strings.ToLower(input.Name)] = true
 		}

@@ -78,6 +78,8 @@ func (r *Run) consider(em *events.Emitter, j *Job, s *JobSpec) {
 		r.emit(em, events.JobSkipped{JobRef: r.ref(j), Reason: r.skipReason(s, status)})
 	case r.atMaxParallel(s):
 		// Looked at again when another job of the matrix ends.
+	case s.Await != nil:
+		r.await(em, j, s)
 	default:
 		r.request1(em, j, s)
 	}

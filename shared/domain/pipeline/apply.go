@@ -71,6 +71,8 @@ func (r *Run) Replay(e events.Envelope) error {
 		return r.apply(e, *d)
 	case *events.JobRequested:
 		return r.apply(e, *d)
+	case *events.AwaitRequested:
+		return r.apply(e, *d)
 	case *events.JobScheduled:
 		return r.apply(e, *d)
 	case *events.WorkerCreated:
@@ -155,6 +157,8 @@ func (r *Run) applyJob(e events.Envelope, data events.Data) error {
 		j.Attempt, j.Asked, j.AskedAt, j.Request = d.Attempt, e.ID, e.Time, d
 		j.Name, j.NotBefore = d.Name, zeroTime
 		return j.move(Pending)
+	case events.AwaitRequested:
+		return j.awaits(e, d)
 	case events.JobScheduled:
 		if d.Fence.Compare(r.Fences) <= 0 {
 			return fmt.Errorf("%w: fence %s after %s", ErrTransition, d.Fence, r.Fences)
@@ -272,6 +276,8 @@ func (a *Attempt) move(to AttemptState) error {
 func jobOf(data events.Data) (events.JobKey, bool) {
 	switch d := data.(type) {
 	case events.JobRequested:
+		return d.Job, true
+	case events.AwaitRequested:
 		return d.Job, true
 	case events.JobScheduled:
 		return d.Job, true

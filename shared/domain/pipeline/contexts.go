@@ -10,13 +10,17 @@ import (
 )
 
 // Contexts are what expressions of a job may read before its steps run:
-// github, relevo, needs, matrix, strategy, inputs and vars.
+// github, relevo, needs, matrix, strategy, inputs and vars, and in a run that a
+// CloudEvent started, event.
 func (r *Run) Contexts(key events.JobKey) map[string]any {
 	out := map[string]any{
 		"github": r.github(key), "inputs": r.inputs(), "vars": map[string]any{},
 		"needs": map[string]any{}, "matrix": map[string]any{}, "strategy": map[string]any{},
 	}
 	out["relevo"] = out["github"]
+	if r.request.Trigger.Event == CloudEvent {
+		out["event"] = out["github"].(map[string]any)["event"]
+	}
 	spec := r.JobSpec(key)
 	if spec == nil {
 		return out

@@ -38,6 +38,9 @@ func (r *Run) jobDue(j *Job, now time.Time) time.Time {
 		if !j.NotBefore.IsZero() {
 			return j.NotBefore
 		}
+		if j.Await != nil {
+			return r.awaitDue(j, now)
+		}
 		return now.Add(r.wait(j.AskedAt, now))
 	case Scheduled:
 		a := j.live()
@@ -125,6 +128,9 @@ func (r *Run) Fire(em *events.Emitter, subject string, grace bool) (resend []eve
 				r.requestAgain(em, j)
 			}
 			return nil
+		}
+		if j.Await != nil {
+			return r.fireAwait(em, j)
 		}
 		if l := r.policy.QueueLimit; l > 0 && now.Sub(j.AskedAt) >= l {
 			// Its offer expired by now, and nobody told.

@@ -49,19 +49,21 @@ type Job struct {
 	State   JobState      `json:"state"`
 	Attempt int           `json:"attempt,omitempty"` // the one asked for last; 0 before the first
 	// Asked is the id of the job.requested event of that attempt.
-	Asked     string              `json:"asked,omitempty"`
-	AskedAt   time.Time           `json:"askedAt,omitzero"`
-	Last      string              `json:"last,omitempty"` // id of the last event applied to the job
-	Request   events.JobRequested `json:"request,omitzero"`
-	NotBefore time.Time           `json:"notBefore,omitzero"` // set while a retry waits
-	UserSpent int                 `json:"userSpent,omitempty"`
-	Lost      int                 `json:"lost,omitempty"` // infra retries spent
-	Attempts  []*Attempt          `json:"attempts,omitempty"`
-	Verdict   events.Verdict      `json:"verdict,omitempty"`
-	Reason    string              `json:"reason,omitempty"`
-	Outputs   map[string]string   `json:"outputs,omitempty"`
-	Steps     []events.StepResult `json:"steps,omitempty"`
-	Ended     time.Time           `json:"ended,omitzero"`
+	Asked   string              `json:"asked,omitempty"`
+	AskedAt time.Time           `json:"askedAt,omitzero"`
+	Last    string              `json:"last,omitempty"` // id of the last event applied to the job
+	Request events.JobRequested `json:"request,omitzero"`
+	// Await is what the job waits for, or waited, where it runs no steps.
+	Await     *events.AwaitRequested `json:"await,omitempty"`
+	NotBefore time.Time              `json:"notBefore,omitzero"` // set while a retry waits
+	UserSpent int                    `json:"userSpent,omitempty"`
+	Lost      int                    `json:"lost,omitempty"` // infra retries spent
+	Attempts  []*Attempt             `json:"attempts,omitempty"`
+	Verdict   events.Verdict         `json:"verdict,omitempty"`
+	Reason    string                 `json:"reason,omitempty"`
+	Outputs   map[string]string      `json:"outputs,omitempty"`
+	Steps     []events.StepResult    `json:"steps,omitempty"`
+	Ended     time.Time              `json:"ended,omitzero"`
 }
 
 // Attempt is one try at a job on one worker.

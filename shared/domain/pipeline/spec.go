@@ -47,6 +47,7 @@ type JobSpec struct {
 	Env         []EnvVar       `json:"env,omitempty"`
 	Container   *Container     `json:"container,omitempty"`
 	Steps       []StepSpec     `json:"steps"`
+	Await       *Await         `json:"await,omitempty"` // in place of steps
 	Outputs     []EnvVar       `json:"outputs,omitempty"`
 	Matrix      map[string]any `json:"matrix,omitempty"` // this combination
 	Strategy    *Strategy      `json:"strategy,omitempty"`

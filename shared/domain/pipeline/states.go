@@ -54,13 +54,14 @@ type Transition[S ~string] struct {
 
 // JobTable is every transition that a job may make.
 var JobTable = []Transition[JobState]{
-	{Waiting, Pending, "needs met and condition true: job.requested"},
+	{Waiting, Pending, "needs met and condition true: job.requested, or await.requested"},
 	{Waiting, Skipped, "condition false, or a need did not succeed: job.skipped"},
 	{Waiting, Failed, "an expression of the job is wrong: job.failed"},
 	{Waiting, Cancelled, "cancel.requested"},
 	{Pending, Scheduled, "assignment accepted: job.scheduled"},
 	{Pending, Pending, "back-off over, a new attempt is asked for: job.requested"},
-	{Pending, Failed, "rejected, or the offer expired: job.failed"},
+	{Pending, Succeeded, "what it awaits has come, or was approved: job.completed"},
+	{Pending, Failed, "rejected, the offer expired, or what it awaits did not come: job.failed"},
 	{Pending, Cancelled, "cancel.requested"},
 	{Scheduled, Running, "the worker's hello: job.started"},
 	{Scheduled, Pending, "attempt lost, budget left: job.retried"},

@@ -1,11 +1,15 @@
 package pipeline
 
+// CloudEvent is the trigger's name of runs that a CloudEvent started: their
+// payload is that event in its structured form.
+const CloudEvent = "cloudevent"
+
 // Trigger is one event of `on`, with its filters. An empty filter lets
 // everything through; of a filter and its Ignore twin only one is set.
 type Trigger struct {
 	Event string `json:"event"`
 	// Types are the activities of the event, e.g. opened; empty: the default
-	// ones of Actions.
+	// ones of Actions. Of cloudevent it is the one CloudEvents type.
 	Types []string `json:"types,omitempty"`
 	// The patterns are Actions': * stops at a slash, ** does not, and a later
 	// !pattern takes away what an earlier one let in.
@@ -19,6 +23,10 @@ type Trigger struct {
 	Cron []string `json:"cron,omitempty"`
 	// Inputs are those of workflow_dispatch.
 	Inputs []Input `json:"inputs,omitempty"`
+	// Source that a CloudEvent must have; empty: any.
+	Source string `json:"source,omitempty"`
+	// Where is what a CloudEvent must satisfy, in CESQL; empty: any.
+	Where string `json:"where,omitempty"`
 }
 
 // Input is something that whoever starts a run by hand may set.

@@ -27,5 +27,5 @@ func Example() {
 	// Output:
 	// ["go test ",{"op":"and","args":[{"op":"prop","name":"race","args":[{"op":"var","name":"matrix"}]},{"op":"lit","value":"-race"}]}," ./..."]
 	// go test -race ./...
-	// expr: 1:5: context "matrix" is not available here; available: github, inputs, needs, relevo, vars
+	// expr: 1:5: context "matrix" is not available here; available: event, github, inputs, needs, relevo, vars
 }

@@ -17,8 +17,8 @@ type Scope struct {
 }
 
 // The places of a pipeline file, as in GitHub's table of context availability
-// (docs.github.com, "Contexts reference"). Where `github` is available, so is
-// `relevo`. Relevo's own words of a job (retry, resources, priority, affinity)
+// (docs.github.com, "Contexts reference"). Where `github` is available, so are
+// `relevo` and `event`. Relevo's own words of a job (retry, resources, priority, affinity)
 // are read when its time-out is: JobTimeout serves them.
 var (
 	RunName              = at("run-name")
@@ -47,18 +47,22 @@ var (
 	Step = at("jobs.<job_id>.steps.run")
 )
 
-// own is Relevo's context beside GitHub's.
-const own = "relevo"
+// Relevo's contexts beside GitHub's: own is another name for github, event the
+// CloudEvent that started the run, or was awaited.
+const (
+	own   = "relevo"
+	event = "event"
+)
 
 // contexts are all that there are anywhere.
-var contexts = append(slices.Sorted(maps.Keys(actionlint.AllContexts)), own)
+var contexts = append(slices.Sorted(maps.Keys(actionlint.AllContexts)), own, event)
 
 func at(key string) Scope {
 	var s Scope
 	names, functions := actionlint.WorkflowKeyAvailability(key)
 	s.Contexts = append(s.Contexts, names...)
 	if slices.Contains(names, "github") {
-		s.Contexts = append(s.Contexts, own)
+		s.Contexts = append(s.Contexts, own, event)
 	}
 	slices.Sort(s.Contexts)
 	for _, name := range functions { // actionlint has them in lower case

@@ -64,9 +64,9 @@ func TestScopes(t *testing.T) {
 func TestScopeErrors(t *testing.T) {
 	_, faults := expr.JobIf.CompileCondition("${{ steps.a.outcome == 'x' ||\n  hashFiles(githb.ref) == always() || exec(1) }}")
 	want := []string{
-		`expr: 1:5: context "steps" is not available here; available: github, inputs, needs, relevo, vars`,
+		`expr: 1:5: context "steps" is not available here; available: event, github, inputs, needs, relevo, vars`,
 		`expr: 2:3: function "hashFiles" is not available here, only in steps`,
-		`expr: 2:13: unknown context "githb" (did you mean "github"?); available: github, inputs, needs, relevo, vars`,
+		`expr: 2:13: unknown context "githb" (did you mean "github"?); available: event, github, inputs, needs, relevo, vars`,
 		`expr: 2:39: unknown function "exec"`,
 	}
 	if len(faults) != len(want) {

@@ -24,8 +24,17 @@ func RefusedEvent(name string) (hint string, refused bool) {
 // Events lists the events that `on` may name, sorted.
 func Events() []string { return events }
 
-var events = slices.DeleteFunc(slices.Sorted(maps.Keys(actionlint.AllWebhookTypes)),
-	func(n string) bool { return refusedEvents[n] != "" })
+// CloudEvent is Relevo's own event: one that any system sent.
+const CloudEvent = "cloudevent"
+
+var events = func() []string {
+	all := append(slices.Collect(maps.Keys(actionlint.AllWebhookTypes)), CloudEvent)
+	slices.Sort(all)
+	return slices.DeleteFunc(all, func(n string) bool { return refusedEvents[n] != "" })
+}()
+
+// Bare tells whether an event may stand without anything said of it.
+func Bare(event string) bool { return event != "schedule" && event != CloudEvent }
 
 // Types lists what `types` of an event may name. None means that it has no
 // types, except for repository_dispatch, where they are free.
@@ -44,6 +53,8 @@ func Event(name string) *Place {
 		return MergeGroup
 	case "workflow_dispatch":
 		return Dispatch
+	case CloudEvent:
+		return CloudEvents
 	}
 	if types, free := Types(name); free || len(types) > 0 {
 		return TypedEvent
@@ -88,6 +99,13 @@ var Schedule = &Place{ID: "schedule", Name: "a schedule", Keys: []Key{
 	{Name: "timezone", Support: Refused, Doc: "schedules are in UTC: shift the hours of cron"},
 }}
 
+// CloudEvents is cloudevent.
+var CloudEvents = &Place{ID: "cloudevent", Name: "cloudevent", Keys: []Key{
+	{Name: "type", Required: true, Doc: "The CloudEvents type; none of Relevo's own.", Value: text()},
+	{Name: "source", Doc: "The event's source, exactly; absent: any.", Value: text()},
+	{Name: "where", Doc: "What the event must satisfy besides, in the CloudEvents SQL expression language: it reads the event's attributes, not its data.", Value: text()},
+}}
+
 // Dispatch is workflow_dispatch.
 var Dispatch = &Place{ID: "dispatch", Name: "workflow_dispatch", Keys: []Key{
 	{Name: "inputs", Doc: "What whoever starts the run may set, by name.", Value: named(IDPattern, either(ref(Input), Shape{"type": "null"}))},
@@ -112,13 +130,15 @@ func onShape() Shape {
 		switch n {
 		case "schedule":
 			byName[n] = filled(list(ref(Schedule)))
+		case CloudEvent:
+			byName[n] = ref(CloudEvents)
 		default:
 			byName[n] = either(ref(Event(n)), Shape{"type": "null"})
 		}
 	}
 	var bare []string
 	for _, n := range Events() {
-		if n != "schedule" { // nothing without its times
+		if Bare(n) {
 			bare = append(bare, n)
 		}
 	}

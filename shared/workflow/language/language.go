@@ -36,6 +36,8 @@ type Place struct {
 	ID   string // in the schemas: job
 	Name string // in messages: "a job"
 	Keys []Key
+	// OneOf are keys of which exactly one has to be there; none: nothing is asked.
+	OneOf []string
 }
 
 // Find gives the key of that name.

@@ -1,5 +1,7 @@
 package language
 
+import "time"
+
 // ownKeys are the keys of a job that Actions does not have.
 func ownKeys() []Key {
 	return []Key{
@@ -18,6 +20,18 @@ const (
 	MostGPUs     = 64
 	MostWeight   = 100
 )
+
+// Await is what a job waits for.
+var Await = &Place{ID: "await", Name: "await", OneOf: []string{"type", "approval"}, Keys: []Key{
+	{Name: "type", Doc: "The CloudEvents type of the event; none of Relevo's own.", Value: text()},
+	{Name: "where", Doc: "What the event must satisfy, in the CloudEvents SQL expression language: it reads the event's attributes, not its data. An expression in it stands for a string, whatever it holds: in quotes a part of that string, without quotes all of it. Absent: any event of the type.", Value: text()},
+	{Name: "approval", Doc: "true: somebody has to approve, by `relevo approve` or the API.", Value: Shape{"const": true}},
+	{Name: "timeout", Doc: "How long it waits before it fails as timed out: seconds, or text such as 90m or 72h; 72h by default, 720h (30 days) at most.", Value: either(
+		positive(MostAwait.Seconds()), Shape{"type": "string"})},
+}}
+
+// MostAwait bounds how long a job waits.
+const MostAwait = 30 * 24 * time.Hour
 
 // Retry is the user's retry budget.
 var Retry = &Place{ID: "retry", Name: "retry", Keys: []Key{

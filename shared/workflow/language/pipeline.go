@@ -40,7 +40,7 @@ var Concurrency = &Place{ID: "concurrency", Name: "concurrency", Keys: []Key{
 }}
 
 // Job is one job.
-var Job = &Place{ID: "job", Name: "a job", Keys: append([]Key{
+var Job = &Place{ID: "job", Name: "a job", OneOf: []string{"steps", "await"}, Keys: append([]Key{
 	{Name: "name", Doc: "What people see; the id and the matrix's values by default.", Value: text()},
 	{Name: "needs", Doc: "Jobs that have to end before this one begins.", Value: either(pattern(IDPattern), list(pattern(IDPattern)))},
 	{Name: "if", Doc: "Whether the job runs; success() by default.", Value: text()},
@@ -50,7 +50,8 @@ var Job = &Place{ID: "job", Name: "a job", Keys: append([]Key{
 	{Name: "container", Doc: "The image that the steps run in.", Value: either(text(), ref(Container))},
 	{Name: "env", Doc: "Environment variables of the job's steps.", Value: env()},
 	{Name: "defaults", Doc: "Defaults of the job's `run`.", Value: ref(Defaults)},
-	{Name: "steps", Required: true, Doc: "What the job does, in order.", Value: filled(list(ref(Step)))},
+	{Name: "steps", Doc: "What the job does, in order.", Value: filled(list(ref(Step)))},
+	{Name: "await", Support: Own, Doc: "What the job waits for instead of running steps: an event from outside, or somebody's approval. No worker is held meanwhile. Beside it stand name, needs, if and outputs alone.", Value: ref(Await)},
 	{Name: "outputs", Doc: "Values for the jobs that need this one.", Value: named(IDPattern, textOrNull())},
 	{Name: "timeout-minutes", Doc: "After how long the job is ended; 360 by default.", Value: minutes()},
 	{Name: "continue-on-error", Doc: "Whether the run goes on when the job fails.", Value: boolOrExpr()},
@@ -61,7 +62,6 @@ var Job = &Place{ID: "job", Name: "a job", Keys: append([]Key{
 	{Name: "services", Support: Refused, Doc: "start what the steps need in a step of its own"},
 	{Name: "environment", Support: Refused, Doc: "put its variables into env, and its conditions into if"},
 	{Name: "snapshot", Support: Refused, Doc: "build one in a step and name it in container"},
-	{Name: "await", Support: Refused, Doc: "put what comes after it into a file that the event starts"},
 	{Name: "emit", Support: Refused, Doc: "POST it to /v1/events in a step"},
 	{Name: "vars", Support: Refused, Doc: "put them into env"},
 }, ownKeys()...)}
@@ -102,7 +102,7 @@ var Step = &Place{ID: "step", Name: "a step", Keys: []Key{
 	{Name: "continue-on-error", Doc: "Whether the job goes on when the step fails.", Value: boolOrExpr()},
 	{Name: "uses", Support: Refused, Doc: "do it in `run`, or bring the tool with the job's container"},
 	{Name: "with", Support: Refused, Doc: "it belongs to `uses`: pass values to `run` by env"},
-	{Name: "await", Support: Refused, Doc: "put what comes after it into a file that the event starts"},
+	{Name: "await", Support: Refused, Doc: "make it a job of its own, which this one needs"},
 	{Name: "emit", Support: Refused, Doc: "POST it to /v1/events in the script"},
 }}
 

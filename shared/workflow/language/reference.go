@@ -50,12 +50,26 @@ func (p *Place) table() string {
 		if k.Required {
 			marks += " (required)"
 		}
+		if slices.Contains(p.OneOf, k.Name) {
+			marks += " (this or " + others(p.OneOf, k.Name) + ")"
+		}
 		if k.Support == Own {
 			marks += " (Relevo's own)"
 		}
 		fmt.Fprintf(&b, "| `%s`%s | %s |\n", k.Name, marks, cell(k.Doc))
 	}
 	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// others are the names but one, as code.
+func others(names []string, but string) string {
+	var rest []string
+	for _, n := range names {
+		if n != but {
+			rest = append(rest, "`"+n+"`")
+		}
+	}
+	return strings.Join(rest, " or ")
 }
 
 // refusedTable lists what is known and refused, everywhere.

@@ -9,8 +9,8 @@ import (
 // places of pipeline files, as they stand in the reference.
 var places = []*Place{
 	Workflow, Defaults, DefaultsRun, Concurrency, Job, Strategy, RunsOn, Container, Step,
-	Retry, Resources, Affinity, Preference,
-	Push, PullRequest, MergeGroup, TypedEvent, PlainEvent, Schedule, Dispatch, Input,
+	Await, Retry, Resources, Affinity, Preference,
+	Push, PullRequest, MergeGroup, TypedEvent, PlainEvent, Schedule, CloudEvents, Dispatch, Input,
 }
 
 // overlayPlaces are those of the overlay.
@@ -65,6 +65,13 @@ func (p *Place) shape() Shape {
 	s := Shape{"type": "object", "properties": properties, "additionalProperties": false}
 	if len(required) > 0 {
 		s["required"] = required
+	}
+	var choices []Shape
+	for _, name := range p.OneOf {
+		choices = append(choices, Shape{"required": []string{name}})
+	}
+	if len(choices) > 0 {
+		s["oneOf"] = choices
 	}
 	return s
 }
