@@ -22,6 +22,8 @@ type Clock struct {
 	Runs   *state.Runs
 	Pools  *state.Pools
 	Groups *state.Groups
+	// Front may be nil where there are no front doors.
+	Front *state.Front
 	// Workers may be nil where no provider is at hand.
 	Workers *workers.Workers
 	// Publish sends what was decided to the broker.
@@ -134,6 +136,11 @@ func (c *Clock) fire(ctx context.Context, w *work, d protocol.DueIn, grace bool)
 		res, again, err = c.Pools.Fire(ctx, d.Partition, d.Name)
 	case strings.HasPrefix(string(d.Partition), "group:"):
 		res, again, err = c.Groups.Fire(ctx, d.Partition)
+	case strings.HasPrefix(string(d.Partition), state.FrontPrefix):
+		if c.Front == nil {
+			return nil
+		}
+		res, again, err = c.Front.Fire(ctx, d.Partition, d.Name)
 	default:
 		res, again, err = c.Runs.Fire(ctx, d.Name, grace)
 	}
@@ -240,8 +247,11 @@ func (c *Clock) retire(ctx context.Context, ps []protocol.Partition, now time.Ti
 	for _, p := range ps {
 		_, err := c.Runs.Store.Prune(ctx, p, protocol.Horizon)
 		errs = append(errs, err)
+		if c.Front != nil && strings.HasPrefix(string(p), state.FrontPrefix) {
+			errs = append(errs, c.Front.Retire(ctx, p, now.Add(-protocol.Horizon)))
+		}
 		if strings.Contains(string(p), ":") {
-			continue // a pool or a group holds no runs
+			continue // a pool, a group or a front door holds no runs
 		}
 		_, err = c.Runs.Retire(ctx, p, now.Add(-protocol.Horizon), c.Forget)
 		errs = append(errs, err)
