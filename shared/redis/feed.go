@@ -3,8 +3,10 @@ package redis
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"strconv"
+	"strings"
 
 	goredis "github.com/redis/go-redis/v9"
 
@@ -35,6 +37,10 @@ func (s *Store) Feed(b FeedBounds) *Feed {
 	return &Feed{store: s, bounds: b}
 }
 
+// newGeneration names a feed, should there be none yet: never as one before, or
+// a position in a feed that Redis lost would be taken for one in the next.
+func newGeneration() string { return strings.ToLower(rand.Text()[:13]) }
+
 // Record keeps an event; see feed.Feed.
 func (f *Feed) Record(ctx context.Context, e events.Envelope) error {
 	if err := ctx.Err(); err != nil {
@@ -44,10 +50,11 @@ func (f *Feed) Record(ctx context.Context, e events.Envelope) error {
 	if err != nil {
 		return err
 	}
-	weight := len(feed.NewEntry(feed.Place{Generation: f.store.proposal, N: 1}.Position(), e.Type, e.RunID, raw).Frame)
+	generation := newGeneration()
+	weight := len(feed.NewEntry(feed.Place{Generation: generation, N: 1}.Position(), e.Type, e.RunID, raw).Frame)
 	err = f.store.with(func(life *session) error {
 		return recordScript.Run(ctx, life.client, []string{feedKey, feedIDsKey, entriesKey},
-			f.store.proposal, e.ID, string(e.Type), e.RunID, raw, weight, f.bounds.Events, f.bounds.Bytes, feedChanged).Err()
+			generation, e.ID, string(e.Type), e.RunID, raw, weight, f.bounds.Events, f.bounds.Bytes, feedChanged).Err()
 	})
 	if err != nil {
 		return fmt.Errorf("redis: record %s: %w", e.ID, err)
@@ -61,7 +68,7 @@ func (f *Feed) Last(ctx context.Context) (feed.Position, error) {
 	var found *goredis.SliceCmd
 	err := f.store.with(func(life *session) error {
 		_, err := life.client.TxPipelined(ctx, func(tx goredis.Pipeliner) error {
-			tx.HSetNX(ctx, feedKey, "generation", f.store.proposal)
+			tx.HSetNX(ctx, feedKey, "generation", newGeneration())
 			found = tx.HMGet(ctx, feedKey, "generation", "last")
 			return nil
 		})

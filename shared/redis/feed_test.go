@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	goredis "github.com/redis/go-redis/v9"
+
 	"github.com/relevo-ci/relevo/events"
 	"github.com/relevo-ci/relevo/shared/feed"
 	"github.com/relevo-ci/relevo/shared/feed/feedtest"
@@ -83,6 +85,39 @@ func TestFeedIsOneForAllProcesses(t *testing.T) {
 		if other := <-seen; fmt.Sprint(other) != fmt.Sprint(first) {
 			t.Error("two readers saw two orders")
 		}
+	}
+}
+
+// TestAFeedThatWasLostIsAGap: one process may begin it again, and a position in
+// the lost one stands for nothing in the next, however far that has come.
+func TestAFeedThatWasLostIsAGap(t *testing.T) {
+	url := embed(t).URL()
+	f := open(t, url).Feed(redis.FeedBounds{})
+	record := func(from, to int) {
+		t.Helper()
+		for n := from; n <= to; n++ {
+			if err := f.Record(t.Context(), feedtest.Event(n)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	record(1, 3)
+	at, err := f.Last(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := goredis.ParseURL(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := goredis.NewClient(o)
+	defer c.Close()
+	if err := c.FlushAll(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	record(11, 15)
+	if b, err := f.Next(t.Context(), at, 10); err != nil || !b.Gap || feedtest.Runs(b) != "11 12 13 14 15" {
+		t.Errorf("%q, gap %v, %v", feedtest.Runs(b), b.Gap, err)
 	}
 }
 
