@@ -51,7 +51,7 @@ failed for is mended. One that fails again is listed again.`,
 func replayCommand(r *remote) *cobra.Command {
 	var all bool
 	cmd := &cobra.Command{
-		Use:   "replay ID | --all",
+		Use:   "replay ID... | --all",
 		Short: "Send events again",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if all == (len(args) > 0) {
