@@ -34,7 +34,7 @@ func (e WorkerTerminated) Subject() string { return "worker/" + string(e.Worker)
 func (e WorkerTerminated) RunOf() RunID { return e.For.Run }
 
 // WorkerFailed says that the worker could not be made, could not start, or went
-// before its attempt was over. What there is of it is still to be removed.
+// (or is doomed to go) before its attempt was over. What there is of it is still to be removed.
 type WorkerFailed struct {
 	// For is the attempt that the worker runs.
 	For AttemptRef `json:"for"`
@@ -44,6 +44,9 @@ type WorkerFailed struct {
 	// Permanent marks what another attempt cannot mend, e.g. an image that does
 	// not exist.
 	Permanent bool `json:"permanent,omitempty"`
+	// Doomed: the worker still runs, but its platform is about to end it: it was
+	// evicted, say. Its agent is told why, and has the last word.
+	Doomed bool `json:"doomed,omitempty"`
 }
 
 // Subject is worker/<id>.

@@ -75,7 +75,7 @@ func (s *Reports) Report(ctx context.Context, r execution.Report) (execution.Rep
 	if err != nil {
 		return execution.Reply{}, err
 	}
-	reply := execution.Reply{Acknowledged: acknowledged}
+	reply := execution.Reply{Acknowledged: acknowledged, Cancel: attempt(run, r.AttemptRef).Doom}
 	if err := s.steps(ctx, run, r); err != nil {
 		return execution.Reply{}, err
 	}

@@ -107,6 +107,41 @@ func TestLogIsToldOn(t *testing.T) {
 	}
 }
 
+// TestTheDoomedHearWhy: an agent whose worker its platform ends is told, goes on
+// reporting, and its end counts.
+func TestTheDoomedHearWhy(t *testing.T) {
+	r := newRig(t)
+	p := r.process()
+	r.report(p, 0, "log")
+	doomed := events.WorkerFailed{For: r.ref, Reason: "evicted", Doomed: true}
+	e, err := events.New("doom", "/relevo/test", "", r.now, doomed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.runs.Change(t.Context(), "test", e, run, func(run *pipeline.Run, em *events.Emitter, _ uint32) error {
+		run.Doom(em.Cause, doomed)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	report := execution.Report{AttemptRef: r.ref, Worker: "w", Nonce: "n", Kind: execution.Beat}
+	if reply, err := p.Report(t.Context(), report); reply.Cancel != "evicted" || reply.Gone != "" || err != nil {
+		t.Errorf("%+v, %v", reply, err)
+	}
+	report.Logs = []execution.Chunk{{Offset: 3, Data: []byte("ged")}}
+	report.Kind, report.End = execution.End, &execution.Ending{Verdict: events.Cancelled, Reason: "evicted", LogBytes: 6}
+	if reply, err := p.Report(t.Context(), report); reply.Acknowledged != 6 || err != nil {
+		t.Errorf("%+v, %v", reply, err)
+	}
+	now, _, err := r.runs.Load(t.Context(), run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if j := now.Job("a"); j.State != pipeline.Pending || j.Lost != 1 || j.Current().Verdict != events.Infra || j.Current().Reason != "evicted" {
+		t.Errorf("job %+v, attempt %+v", j, j.Current())
+	}
+}
+
 // TestSummariesAreKept: once, also where the report comes again, and apart from
 // the log.
 func TestSummariesAreKept(t *testing.T) {

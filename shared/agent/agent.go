@@ -34,6 +34,7 @@ const (
 	ExitGone        = 10 // the attempt is over, or another agent's: nothing was run, or all was killed
 	ExitUndelivered = 11 // the control plane could not be told
 	ExitTrouble     = 12 // the agent could not do its work
+	ExitTold        = 13 // told to end from outside: the platform knows why, and tells
 )
 
 // PortFile is the file beside the launch that holds the inspection port.
@@ -203,8 +204,17 @@ func (a *attempt) work(ctx context.Context, environ []string) error {
 	finished := make(chan struct{})
 	go func() {
 		defer close(finished)
-		a.reporter.Finish(a.job(ctx, environ, gone))
+		a.lastWord(a.job(ctx, environ, gone), gone)
 	}()
+	if a.launch.Linger > 0 {
+		go func() {
+			select {
+			case <-a.stops.asked:
+				a.reporter.Hasten()
+			case <-ctx.Done():
+			}
+		}()
+	}
 	err := <-told
 	// All that is left, and what somebody who looks in started at the last
 	// moment.
@@ -252,13 +262,14 @@ func (a *attempt) inspection(ctx context.Context, j *job) {
 
 // exit turns how the conversation ended into an exit code.
 func (a *attempt) exit(err error) int {
-	if err != nil {
-		a.log.Error("ended without being heard", "error", err)
-	}
 	switch {
 	case err == nil:
 		return ExitDone
-	case errors.Is(err, report.ErrGone):
+	case errors.Is(err, report.ErrLeft):
+		return ExitTold
+	}
+	a.log.Error("ended without being heard", "error", err)
+	if errors.Is(err, report.ErrGone) {
 		return ExitGone
 	}
 	return ExitUndelivered

@@ -231,6 +231,46 @@ func TestWorkerIsToldToEnd(t *testing.T) {
 	}
 }
 
+// TestThePlatformKnowsWhy has a worker told to end stay until it hears why: what
+// it hears is the reason, and the log is whole.
+func TestThePlatformKnowsWhy(t *testing.T) {
+	p := newPlane(t)
+	w := newWorker(t, p, sh(`trap 'echo got it; exit 0' INT; echo ready; while :; do sleep 0.01; done`))
+	w.launch.Linger, w.launch.Heartbeat = patience, patience
+	w.start().logged("ready\n")
+	w.cmd.Process.Signal(syscall.SIGTERM)
+	w.logged("got it\n")
+	p.mu.Lock()
+	if p.ends != 0 {
+		t.Error("it reported the end before it heard why")
+	}
+	p.cancel = "evicted: its node is drained"
+	p.mu.Unlock()
+	if e := w.ending(events.Cancelled); e.Reason != "evicted: its node is drained" {
+		t.Errorf("reason %q", e.Reason)
+	}
+}
+
+func TestNobodyTellsWhy(t *testing.T) {
+	p := newPlane(t)
+	w := newWorker(t, p, sh(`trap 'echo got it; exit 0' INT; echo ready; while :; do sleep 0.01; done`))
+	w.launch.Linger = time.Millisecond
+	w.start().logged("ready\n")
+	w.cmd.Process.Signal(syscall.SIGTERM)
+	w.exit(agent.ExitTold)
+	if p.ends != 0 || !strings.Contains(p.log(), "got it\n") || p.steps[len(p.steps)-1].Result == nil {
+		t.Errorf("%d ends, steps %+v, log %q", p.ends, p.steps, p.log())
+	}
+}
+
+// TestFailsWithoutLingering: nobody was told to end.
+func TestFailsWithoutLingering(t *testing.T) {
+	p := newPlane(t)
+	w := newWorker(t, p, sh("exit 3"))
+	w.launch.Linger = patience
+	w.start().ending(events.Failed)
+}
+
 func TestToldToEndBeforeTheHello(t *testing.T) {
 	p := newPlane(t)
 	p.stop()

@@ -71,7 +71,9 @@ type Reporter struct {
 	mu      sync.Mutex
 	steps   []execution.StepEvent // not yet acknowledged
 	end     *execution.Ending
-	endedAt time.Time
+	left    bool      // there will be no end
+	endedAt time.Time // zero: it has not
+	hasty   bool
 
 	// The rest belongs to Run.
 	at        int64 // up to where the control plane has the log
@@ -131,10 +133,13 @@ func (r *Reporter) wake() {
 	}
 }
 
-// Run reports until the end was heard. It returns ErrGone, ErrUndelivered or
-// the context's error otherwise.
+// Run reports until the end was heard. It returns ErrGone, ErrLeft,
+// ErrUndelivered or the context's error otherwise.
 func (r *Reporter) Run(ctx context.Context) error {
 	for try := 0; ; {
+		if r.leaves() {
+			return ErrLeft
+		}
 		if try == 0 {
 			if err := r.rest(ctx); err != nil {
 				return err
@@ -192,14 +197,17 @@ func (r *Reporter) due() time.Time {
 	_, end := r.Spool.Bounds()
 	waiting := end - r.at
 	r.mu.Lock()
-	steps, ended := len(r.steps), r.end != nil
+	steps, ended, heartbeat := len(r.steps), !r.endedAt.IsZero(), r.Heartbeat
+	if r.hasty {
+		heartbeat = min(every, heartbeat)
+	}
 	r.mu.Unlock()
 	now := time.Now()
 	switch {
 	case ended, waiting >= int64(r.batch), waiting > r.Spool.Max()/2:
 		return now
 	case waiting == 0 && steps == 0:
-		return r.lastSent.Add(r.Heartbeat)
+		return r.lastSent.Add(heartbeat)
 	}
 	if r.pending.IsZero() {
 		r.pending = now
@@ -289,7 +297,7 @@ func (r *Reporter) post(ctx context.Context, report *execution.Report) (executio
 // pause waits before the next try; the error tells that there is to be none.
 func (r *Reporter) pause(ctx context.Context, try int, cause error) error {
 	r.mu.Lock()
-	late := r.end != nil && time.Since(r.endedAt) > deliverFor
+	late := !r.endedAt.IsZero() && time.Since(r.endedAt) > deliverFor
 	r.mu.Unlock()
 	switch {
 	case ctx.Err() != nil:

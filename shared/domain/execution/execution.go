@@ -43,7 +43,11 @@ type Launch struct {
 
 	Heartbeat time.Duration `json:"heartbeat"` // at most this long between reports
 	Grace     time.Duration `json:"grace"`     // between asking a step to end and killing it
-	SpoolMax  int64         `json:"spoolMax"`  // bytes of undelivered log before a step is made to wait
+	// Linger is set where the platform knows better than the agent why it ends a
+	// worker: one that is told to end does not report the attempt's end by itself,
+	// but stays for as long, to hear why. 0: it reports at once.
+	Linger   time.Duration `json:"linger,omitempty"`
+	SpoolMax int64         `json:"spoolMax"` // bytes of undelivered log before a step is made to wait
 }
 
 // Hello, Beat and End are the kinds of report.
@@ -103,7 +107,8 @@ type Reply struct {
 	// An End is heard once the answer to it acknowledges all of its LogBytes;
 	// until then the agent sends it again.
 	Acknowledged int64 `json:"acknowledged"`
-	// Cancel tells the agent to end its steps (with grace) and to report.
+	// Cancel tells the agent to end its steps (with grace) and to report: the
+	// attempt was cancelled, or the platform is about to end the worker.
 	Cancel string `json:"cancel,omitempty"`
 	// Gone tells the agent that its fence is stale: nothing that it does counts
 	// any more, it is to kill its steps and exit.

@@ -77,6 +77,11 @@ func (r *Run) Replay(e events.Envelope) error {
 		return r.apply(e, *d)
 	case *events.WorkerCreated:
 		return r.apply(e, *d)
+	case *events.WorkerFailed:
+		if !d.Doomed {
+			return nil // what follows from it was emitted
+		}
+		return r.apply(e, *d)
 	case *events.JobStarted:
 		return r.apply(e, *d)
 	case *events.JobCompleted:
@@ -171,6 +176,8 @@ func (r *Run) applyJob(e events.Envelope, data events.Data) error {
 		return j.move(Scheduled)
 	case events.WorkerCreated:
 		return j.launched(d)
+	case events.WorkerFailed:
+		return j.doomed(d)
 	case events.JobStarted:
 		return j.started(e, d)
 	case events.JobSkipped:
@@ -282,6 +289,8 @@ func jobOf(data events.Data) (events.JobKey, bool) {
 	case events.JobScheduled:
 		return d.Job, true
 	case events.WorkerCreated:
+		return d.For.Job, true
+	case events.WorkerFailed:
 		return d.For.Job, true
 	case events.JobStarted:
 		return d.Job, true

@@ -188,6 +188,9 @@ func (r *Run) Lose(em *events.Emitter, ref events.AttemptRef, reason string, per
 }
 
 func (r *Run) lose(em *events.Emitter, j *Job, reason string, permanent bool) {
+	if a := j.live(); a != nil && a.Doom != "" {
+		reason = a.Doom // all else followed from it
+	}
 	if !permanent && j.Lost < r.policy.InfraRetries {
 		r.again(em, j, budgetInfra, events.Infra, reason, backoff(r.policy.InfraBackoff, j.Lost))
 		return

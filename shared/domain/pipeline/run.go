@@ -79,6 +79,7 @@ type Attempt struct {
 	Preparing string           `json:"preparing,omitempty"`
 	Started   time.Time        `json:"started,omitzero"`
 	Deadline  time.Time        `json:"deadline,omitzero"`
+	Doom      string           `json:"doom,omitempty"` // why the platform is about to end its worker
 	Ended     time.Time        `json:"ended,omitzero"`
 	Verdict   events.Verdict   `json:"verdict,omitempty"`
 	Reason    string           `json:"reason,omitempty"`
