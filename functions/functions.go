@@ -74,7 +74,7 @@ func All(d Deps) []fn.Function {
 		assignmentcreated.New(d.Runs, d.Workers).OnTheWay(),
 		assignmentrefused.New(d.Pools),
 		workercreated.New(d.Runs),
-		jobchanged.New(d.Runs),
+		jobchanged.New(d.Runs, d.Workers),
 		workerfailed.New(d.Runs),
 		jobended.New(d.Runs),
 		jobcompleted.New(d.Workers),

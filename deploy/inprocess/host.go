@@ -251,6 +251,10 @@ func (h *Host) change(c provider.Change) (events.Envelope, bool) {
 		d.Reason, d.Permanent = c.Failed.Reason, c.Failed.Permanent
 	}
 	id := events.DeriveID("worker.failed", string(c.Placement.Worker), c.Fence.String())
+	if c.Doomed { // its end is still to come
+		d.Reason, d.Doomed = c.Reason, true
+		id = events.DeriveID(id, "doomed")
+	}
 	e, err := events.New(id, "/relevo/provider", run.Job(c.Job).Last, time.Now(), d)
 	return e, err == nil
 }

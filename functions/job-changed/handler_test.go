@@ -1,7 +1,10 @@
 package jobchanged_test
 
 import (
+	"cmp"
+	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"strings"
 	"testing"
@@ -15,6 +18,7 @@ import (
 	"github.com/relevo-ci/relevo/shared/memory"
 	"github.com/relevo-ci/relevo/shared/provider"
 	"github.com/relevo-ci/relevo/shared/state"
+	"github.com/relevo-ci/relevo/shared/workers"
 )
 
 const run events.RunID = "01JABCDEFGHJKMNPQRSTVWXYZ0"
@@ -24,6 +28,22 @@ type rig struct {
 	runs *state.Runs
 	ref  events.AttemptRef
 	at   events.Placement
+	pod  pod
+}
+
+// pod is a provider that can look at the worker's.
+type pod struct {
+	provider.Provider
+	says provider.Change
+	ok   bool
+	err  error
+}
+
+func (p *pod) Look(_ context.Context, id events.WorkerID, fence events.Fence) (provider.Change, bool, error) {
+	if id != "w1" || fence.IsZero() {
+		return provider.Change{}, false, nil
+	}
+	return p.says, p.ok, p.err
 }
 
 func newRig(t *testing.T) *rig {
@@ -94,7 +114,7 @@ func object(t *testing.T, annotations map[string]string, metadata, status string
 
 func (r *rig) handle(t *testing.T, typ events.Type, id string, raw json.RawMessage) ([]events.Envelope, error) {
 	t.Helper()
-	f := jobchanged.New(r.runs)
+	f := jobchanged.New(r.runs, &workers.Workers{Providers: map[string]provider.Provider{"kubernetes": &r.pod}})
 	if !f.Takes(typ) {
 		t.Fatalf("it does not take %s", typ)
 	}
@@ -127,7 +147,7 @@ func TestStatuses(t *testing.T) {
 		"found complete":  {typ: jobchanged.TypeAdded, status: complete, want: events.TypeWorkerFailed, reason: "it exited, and told no result"},
 		"failed":          {status: withReason("BackoffLimitExceeded"), want: events.TypeWorkerFailed, reason: "its pod failed"},
 		"deadline":        {status: withReason("DeadlineExceeded"), want: events.TypeWorkerFailed, reason: "its Job passed its deadline (activeDeadlineSeconds)"},
-		"policy":          {status: withReason("PodFailurePolicy"), want: events.TypeWorkerFailed, reason: "its pod failed in a way that the Job's podFailurePolicy ends it for: a message"},
+		"policy":          {status: withReason("PodFailurePolicy"), want: events.TypeWorkerFailed, reason: "its pod was evicted, preempted, or lost its node"},
 		"another reason":  {status: withReason("Sunspots"), want: events.TypeWorkerFailed, reason: "its Job failed: Sunspots: a message"},
 		"no reason":       {status: withReason(""), want: events.TypeWorkerFailed, reason: "its Job failed: a message"},
 		"fails, deleting": {metadata: deleting, status: withReason("BackoffLimitExceeded"), want: events.TypeWorkerFailed, reason: "its pod failed"},
@@ -170,10 +190,87 @@ func TestStatuses(t *testing.T) {
 				t.Errorf("%s %s", got[0].Type, got[0].Data)
 			}
 			again, err := r.handle(t, c.typ, "another id", raw)
-			if err != nil || len(again) != 1 || again[0].ID != got[0].ID {
-				t.Errorf("told again: %+v, %v", again, err)
+			toldAgain(t, got[0], again, err)
+		})
+	}
+}
+
+// toldAgain: a failure its run knows by now, a removal is the same event.
+func toldAgain(t *testing.T, first events.Envelope, again []events.Envelope, err error) {
+	t.Helper()
+	switch {
+	case err != nil:
+		t.Error(err)
+	case first.Type == events.TypeWorkerFailed && len(again) > 0 && again[0].Type == first.Type:
+		t.Error("its run knows, and is told again")
+	case first.Type == events.TypeWorkerTerminated && (len(again) != 1 || again[0].ID != first.ID):
+		t.Errorf("told again: %+v", again)
+	}
+}
+
+// TestThePodKnowsWhy: what its Job does not say the provider sees.
+func TestThePodKnowsWhy(t *testing.T) {
+	const going, over = `{"terminating":1}`, `{"conditions":[{"type":"Failed","status":"True","reason":"PodFailurePolicy"}]}`
+	ended := provider.Change{Status: provider.Status{Reason: "evicted: exited 13"}}
+	doomed := provider.Change{Status: provider.Status{Running: true, Reason: "evicted: told to end"}, Doomed: true}
+	never := provider.Change{Failed: &provider.Failure{Reason: "no such image", Permanent: true}}
+	for name, c := range map[string]struct {
+		status, metadata string
+		pod              pod
+		reason           string // empty: nothing is told
+		state            pipeline.JobState
+	}{
+		"is being ended":               {status: going, pod: pod{says: doomed, ok: true}, reason: "evicted: told to end", state: pipeline.Scheduled},
+		"is being ended, and has":      {status: going, pod: pod{says: ended, ok: true}, reason: "its worker is gone: evicted: exited 13", state: pipeline.Pending},
+		"is being ended, nobody knows": {status: going, state: pipeline.Scheduled},
+		"is being ended, no answer":    {status: going, pod: pod{err: errors.New("away")}, state: pipeline.Scheduled},
+		"is being ended with its Job":  {status: going, metadata: `,"deletionTimestamp":"2030-01-01T00:00:00Z"`, pod: pod{says: doomed, ok: true}, state: pipeline.Scheduled},
+		"failed":                       {status: over, pod: pod{says: ended, ok: true}, reason: "its worker is gone: evicted: exited 13", state: pipeline.Pending},
+		"failed before it began":       {status: over, pod: pod{says: never, ok: true}, reason: "no such image", state: pipeline.Terminated},
+		"failed, its pod is gone":      {status: over, reason: "its worker is gone: its pod was evicted, preempted, or lost its node", state: pipeline.Pending},
+		"failed, no answer":            {status: over, pod: pod{err: errors.New("away")}, reason: "its worker is gone: its pod was evicted, preempted, or lost its node", state: pipeline.Pending},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.pod = c.pod
+			got, err := r.handle(t, jobchanged.TypeUpdated, "1", object(t, r.annotations(), c.metadata, c.status))
+			if err != nil || (len(got) > 0) != (c.reason != "") {
+				t.Fatalf("%+v, %v", got, err)
+			}
+			run, _, err := r.runs.Load(t.Context(), run)
+			if err != nil || run.Job("build").State != c.state {
+				t.Errorf("its job is %s, %v", run.Job("build").State, err)
+			}
+			if c.reason == "" {
+				return
+			}
+			var d events.WorkerFailed
+			if err := json.Unmarshal(got[0].Data, &d); err != nil || d.Reason != c.reason || d.Doomed != (c.state == pipeline.Scheduled) {
+				t.Errorf("%s, %v", got[0].Data, err)
+			}
+			a := run.Job("build").Current()
+			if said := cmp.Or(a.Reason, a.Doom); said != c.reason {
+				t.Errorf("the attempt says %q", said)
 			}
 		})
+	}
+}
+
+// TestDoomedThenFailed: why its pod was about to end is why it was lost.
+func TestDoomedThenFailed(t *testing.T) {
+	r := newRig(t)
+	r.pod = pod{ok: true, says: provider.Change{Status: provider.Status{Reason: "evicted"}, Doomed: true}}
+	for _, status := range []string{`{"terminating":1}`, `{"terminating":1}`, strings.Replace(failed, "%", "PodFailurePolicy", 1)} {
+		if _, err := r.handle(t, jobchanged.TypeUpdated, "1", object(t, r.annotations(), "", status)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	now, _, err := r.runs.Load(t.Context(), run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := now.Job("build").Current(); a.State != pipeline.AttemptTerminated || a.Verdict != events.Infra || a.Reason != "evicted" {
+		t.Errorf("attempt %+v", a)
 	}
 }
 

@@ -14,6 +14,7 @@ type job struct {
 	Metadata struct {
 		Name        string            `json:"name"`
 		UID         string            `json:"uid"`
+		Deleted     string            `json:"deletionTimestamp"`
 		Annotations map[string]string `json:"annotations"`
 	} `json:"metadata"`
 	Status struct {
@@ -43,6 +44,10 @@ func decode(raw []byte) (job, error) {
 	return j, nil
 }
 
+// conditionFailed is that of a Job whose pod ended in a way that only the pod
+// knows.
+const conditionFailed = "Failed"
+
 // end is what ended a Job.
 type end struct {
 	// condition names it, for the ids of what follows from it.
@@ -59,7 +64,7 @@ func (j job) ended(typ events.Type) (end, bool) {
 			continue
 		}
 		switch c.Type {
-		case "Failed":
+		case conditionFailed:
 			return end{c.Type, failed(c)}, true
 		case "Complete":
 			return end{c.Type, "it exited, and told no result"}, true
@@ -71,6 +76,10 @@ func (j job) ended(typ events.Type) (end, bool) {
 	return end{}, false
 }
 
+// ending tells that the pod is being deleted, and not with its Job: it was
+// evicted, say.
+func (j job) ending() bool { return j.Status.Terminating > 0 && j.Metadata.Deleted == "" }
+
 // vacant tells that no pod of a deleted Job is left. One that was deleted while
 // its pod ran is not known to be: whoever removes it waits for that.
 func (j job) vacant(typ events.Type) bool {
@@ -81,7 +90,7 @@ func (j job) vacant(typ events.Type) bool {
 var failures = map[string]string{
 	"BackoffLimitExceeded": "its pod failed",
 	"DeadlineExceeded":     "its Job passed its deadline (activeDeadlineSeconds)",
-	"PodFailurePolicy":     "its pod failed in a way that the Job's podFailurePolicy ends it for",
+	"PodFailurePolicy":     "its pod was evicted, preempted, or lost its node",
 }
 
 // failed says why a Job failed. Of a pod that failed by itself Kubernetes says
@@ -91,7 +100,7 @@ func failed(c condition) string {
 	if text == "" {
 		text = strings.TrimSuffix("its Job failed: "+line(c.Reason), ": ")
 	}
-	if message := line(c.Message); message != "" && c.Reason != "BackoffLimitExceeded" && c.Reason != "DeadlineExceeded" {
+	if message := line(c.Message); message != "" && failures[c.Reason] == "" {
 		text += ": " + message
 	}
 	return text

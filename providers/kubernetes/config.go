@@ -81,8 +81,8 @@ type Config struct {
 	// says nothing; 0: 10 seconds.
 	Grace time.Duration
 	// Patience is how long a pod may fail to start (an image that cannot be
-	// pulled, a quota that is used up) before that is told as a failure; 0: two
-	// minutes.
+	// pulled, a quota that is used up) before that is told as a failure; 0: a
+	// minute, in which the kubelet tries a pull four times.
 	Patience time.Duration
 
 	// Capacity is what the jobs may take in all; what is 0 is read from the
@@ -126,7 +126,7 @@ func (c *Config) complete() error {
 	setDefault(&c.TTL, time.Hour)
 	setDefault(&c.Margin, 30*time.Minute)
 	setDefault(&c.Grace, 10*time.Second)
-	setDefault(&c.Patience, 2*time.Minute)
+	setDefault(&c.Patience, time.Minute)
 	return nil
 }
 

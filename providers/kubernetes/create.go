@@ -88,7 +88,7 @@ func (p *Provider) adopt(ctx context.Context, l execution.Launch) (provider.Stat
 	for _, s := range all {
 		if s.job != nil && s.job.UID == job.UID {
 			st, tr := p.status(s)
-			if tr != nil && tr.patience >= 0 && time.Since(job.CreationTimestamp.Time) >= tr.patience {
+			if tr != nil && tr.patience >= 0 && time.Since(s.since()) >= tr.patience {
 				return st, &provider.Failure{Reason: tr.reason, Permanent: tr.permanent}
 			}
 			return st, nil

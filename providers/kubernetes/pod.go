@@ -70,7 +70,7 @@ func (p *Provider) template(l execution.Launch) corev1.PodTemplateSpec {
 }
 
 func (p *Provider) podSpec(l execution.Launch) corev1.PodSpec {
-	no, grace := false, seconds(p.grace(l))
+	no, grace := false, seconds(p.grace(l)+lastWords)
 	nodes := p.cfg.nodes(l.Pool)
 	spec := corev1.PodSpec{
 		RestartPolicy:                 corev1.RestartPolicyNever,

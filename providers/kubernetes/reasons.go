@@ -9,6 +9,10 @@ import (
 	"github.com/relevo-ci/relevo/providers/changes"
 )
 
+// exitTold is the code that the agent exits with when it left it to its platform
+// to say why it was told to end.
+const exitTold = 13
+
 // exited says how the agent's container ended, in the words that all providers
 // use. It ran out of memory when any of its processes was killed for that; the
 // agent may have lived on and told of it.
@@ -24,6 +28,8 @@ func exited(t *corev1.ContainerStateTerminated, resources *corev1.ResourceRequir
 		return text + ", a step was killed: " + advice
 	case t.Reason == "ContainerStatusUnknown":
 		return "nobody knows how its container ended: its node restarted or lost it"
+	case exit == exitTold:
+		return "its agent was told to end, and did"
 	case exit != 0 && t.Message != "":
 		return text + ": " + line(t.Message)
 	}

@@ -15,6 +15,15 @@ import (
 	"github.com/relevo-ci/relevo/shared/provider"
 )
 
+const (
+	// linger is how long an agent that is told to end stays to hear why: its pod
+	// knows, for as long as it is there. What looks at it may have to wake first.
+	linger = 8 * time.Second
+	// lastWords is how long a pod may take beyond the steps' grace period: its
+	// agent tells how they ended.
+	lastWords = 5 * time.Second
+)
+
 // job is the Job of a launch: one pod that is never replaced, since the control
 // plane decides on another attempt, under another fence.
 func (p *Provider) job(l execution.Launch) *batchv1.Job {
@@ -30,11 +39,21 @@ func (p *Provider) job(l execution.Launch) *batchv1.Job {
 			Completions:             &one,
 			BackoffLimit:            &none,
 			PodReplacementPolicy:    &replace,
+			PodFailurePolicy:        disruption(),
 			ActiveDeadlineSeconds:   &deadline,
 			TTLSecondsAfterFinished: &ttl,
 			Template:                p.template(l),
 		},
 	}
+}
+
+// disruption has a Job whose pod was evicted, preempted or on a node that went
+// away say so: it is told after the pod, which knows more, was deleted.
+func disruption() *batchv1.PodFailurePolicy {
+	return &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{{
+		Action:          batchv1.PodFailurePolicyActionFailJob,
+		OnPodConditions: []batchv1.PodFailurePolicyOnPodConditionsPattern{{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue}},
+	}}}
 }
 
 func (p *Provider) meta(l execution.Launch) metav1.ObjectMeta {
@@ -49,7 +68,7 @@ const launchMax = corev1.MaxSecretSize
 
 // secret holds the launch. It belongs to the Job and goes with it.
 func (p *Provider) secret(l execution.Launch, job *batchv1.Job) (*corev1.Secret, error) {
-	l.Workspace = workspaceOf(l)
+	l.Workspace, l.Linger = workspaceOf(l), linger
 	text, err := json.Marshal(l)
 	if err != nil {
 		return nil, fmt.Errorf("encode launch: %w", err)

@@ -57,6 +57,9 @@ func (p *Provider) status(s seen) (provider.Status, *trouble) {
 		st.Exit, st.Reason = -1, over+": its pod is gone"
 	case jobFinished(s.job):
 		st.Exit, st.Reason = -1, "its pod is gone"
+		if jobDisrupted(s.job) {
+			st.Reason = "its pod was evicted, preempted, or lost its node, and is gone"
+		}
 	case s.refusal != "":
 		tr := p.refusedPod(s.refusal)
 		st.Preparing = tr.reason
@@ -86,6 +89,23 @@ func (s seen) pod() *corev1.Pod {
 	return slices.MaxFunc(s.pods, func(a, b *corev1.Pod) int {
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), a.CreationTimestamp.Compare(b.CreationTimestamp.Time))
 	})
+}
+
+// since is when the worker might have started: when its pod had a node, and for
+// the agent's container the one before it was through.
+func (s seen) since() time.Time {
+	pod := s.pod()
+	if pod == nil {
+		return s.job.CreationTimestamp.Time
+	}
+	since := pod.CreationTimestamp.Time
+	for _, c := range pod.Status.Conditions {
+		began := c.Type == corev1.PodScheduled || c.Type == corev1.PodInitialized
+		if began && c.Status == corev1.ConditionTrue && c.LastTransitionTime.After(since) {
+			since = c.LastTransitionTime.Time
+		}
+	}
+	return since
 }
 
 // podStatus fills in what a pod says.
@@ -173,6 +193,13 @@ func jobFinished(job *batchv1.Job) bool {
 		}
 	}
 	return false
+}
+
+// jobDisrupted tells whether its pod's end was nobody's here: see disruption.
+func jobDisrupted(job *batchv1.Job) bool {
+	return slices.ContainsFunc(job.Status.Conditions, func(c batchv1.JobCondition) bool {
+		return c.Status == corev1.ConditionTrue && c.Reason == batchv1.JobReasonPodFailurePolicy
+	})
 }
 
 // jobEnd says why Kubernetes ended a Job, where its pod does not know.

@@ -13,10 +13,11 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/relevo-ci/relevo/providers/conformance"
+	"github.com/relevo-ci/relevo/shared/agent"
 	"github.com/relevo-ci/relevo/shared/provider"
 )
 
-const patience = 2 * time.Minute // as the settings have it by default
+const patience = time.Minute // as the settings have it by default
 
 // pod is one of the test's Job, in a state that f makes.
 func pod(p *Provider, f func(*corev1.Pod)) *corev1.Pod {
@@ -73,6 +74,8 @@ func kubelet(reason, message string) func(*corev1.Pod) {
 	}
 }
 
+func stillRuns(pod *corev1.Pod) { pod.Status.Phase = corev1.PodRunning }
+
 func all(fs ...func(*corev1.Pod)) func(*corev1.Pod) {
 	return func(pod *corev1.Pod) {
 		for _, f := range fs {
@@ -93,6 +96,7 @@ var podCases = map[string]struct {
 	"runs":     {pod: runs, running: true},
 	"succeeds": {pod: ended(0, "Completed", "last words"), text: "exited 0"},
 	"fails":    {pod: ended(11, "Error", "level=ERROR\n  undelivered"), exit: 11, text: "exited 11: level=ERROR undelivered"},
+	"left":     {pod: ended(agent.ExitTold, "Error", "level=INFO"), exit: agent.ExitTold, text: "its agent was told to end, and did"},
 	"killed":   {pod: ended(137, "Error", ""), exit: 137, text: "exited 137 (killed)"},
 	"agent out of memory": {
 		pod: ended(137, "OOMKilled", ""), exit: 137, text: "killed: out of memory (limit 64 MiB): raise resources.memory",
@@ -226,6 +230,7 @@ func TestJobsWithoutPods(t *testing.T) {
 		"invalid":       {refusal: "Pod \"x\" is invalid: spec", text: "refuses its pod", trouble: "now for good"},
 		"server's woes": {refusal: "Internal error occurred", text: "cannot be made yet", trouble: "later"},
 		"ended":         {job: failed("BackoffLimitExceeded"), over: true, text: "its pod is gone"},
+		"disrupted":     {job: failed(batchv1.JobReasonPodFailurePolicy), over: true, text: "its pod was evicted, preempted, or lost its node"},
 		"too late":      {job: failed(batchv1.JobReasonDeadlineExceeded), over: true, text: "its Job passed its deadline of 1h0m0s (activeDeadlineSeconds): its pod is gone"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -280,7 +285,6 @@ func TestJudge(t *testing.T) {
 		grace := int64(7)
 		pod.DeletionTimestamp, pod.DeletionGracePeriodSeconds = &metav1.Time{Time: start}, &grace
 	}
-	stillEnding := func(pod *corev1.Pod) { pod.Status.Phase = corev1.PodRunning }
 	for name, c := range map[string]struct {
 		one    *worker
 		change func(*worker)
@@ -289,13 +293,13 @@ func TestJudge(t *testing.T) {
 		failed bool
 	}{
 		"ended":           {one: see(ended(3, "Error", "")), want: "exited 3"},
-		"about to end":    {one: see(all(ended(3, "Error", ""), stillEnding)), after: settle, want: "exited 3"},
+		"about to end":    {one: see(all(ended(3, "Error", ""), stillRuns)), after: settle, want: "exited 3"},
 		"unreachable":     {one: see(waits("ErrImagePull", "no such host")), after: patience, want: "cannot be pulled", failed: true},
 		"misnamed":        {one: see(waits("InvalidImageName", "")), want: "not the name", failed: true},
 		"refused":         {one: see(kubelet("OutOfcpu", "")), want: "OutOfcpu", failed: true},
 		"Job deleted":     {one: see(), change: func(w *worker) { w.gone = true }, want: "its Job was deleted"},
 		"pod deleted":     {one: see(), change: func(w *worker) { w.deleted = pod(p, all(runs, disrupted("EvictionByEvictionAPI", ""))) }, want: "evicted through the API"},
-		"pod ended, gone": {one: see(), change: func(w *worker) { w.deleted = pod(p, all(ended(5, "Error", ""), stillEnding)) }, want: "exited 5"},
+		"pod ended, gone": {one: see(), change: func(w *worker) { w.deleted = pod(p, all(ended(5, "Error", ""), stillRuns)) }, want: "exited 5"},
 		"node silent":     {one: see(all(runs, deleting)), after: 7*time.Second + lost, want: "does not say that it ended"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -348,38 +352,89 @@ func TestPatienceBeginsAnew(t *testing.T) {
 	}
 }
 
-// TestChanged is for hosts that do not watch.
-func TestChanged(t *testing.T) {
-	p := provide(t, simple())
-	job := p.job(conformance.Launch(1))
-	job.UID = "uid-of-job"
+// TestLook is for hosts that do not watch.
+func TestLook(t *testing.T) {
+	deleting := func(pod *corev1.Pod) {
+		pod.DeletionTimestamp, pod.Finalizers = &metav1.Time{Time: time.Unix(1000, 0)}, []string{"a/b"}
+	}
+	evicted := all(disrupted("EvictionByEvictionAPI", "Eviction API: evicting"), deleting)
+	one := int32(1)
+	terminating := func(job *batchv1.Job) { job.Status.Terminating = &one }
 	for name, c := range map[string]struct {
-		pods    []func(*corev1.Pod)
-		deleted bool
-		want    string // empty: nothing is told
+		job    func(*batchv1.Job)
+		pods   []func(*corev1.Pod)
+		want   string // empty: nothing is told
+		doomed bool
 	}{
-		"runs":         {pods: []func(*corev1.Pod){runs}},
-		"ended":        {pods: []func(*corev1.Pod){ended(3, "Error", "")}, want: "exited 3"},
-		"deleted":      {deleted: true, want: "its Job was deleted"},
-		"not the pods": {deleted: true, pods: []func(*corev1.Pod){runs}},
+		"nothing left": {job: nil},
+		"runs":         {job: terminating, pods: []func(*corev1.Pod){runs}},
+		"ended":        {job: terminating, pods: []func(*corev1.Pod){ended(3, "Error", "")}, want: "exited 3"},
+		"not the pods": {pods: []func(*corev1.Pod){all(runs, evicted)}},
+		"evicted": {
+			job: terminating, pods: []func(*corev1.Pod){all(runs, evicted)}, doomed: true,
+			want: "evicted through the API, most likely to drain its node (Eviction API: evicting) on node worker-1: its pod was told to end",
+		},
+		"evicted, its container ended": {
+			job: terminating, pods: []func(*corev1.Pod){all(runs, evicted, ended(agent.ExitTold, "", ""), stillRuns)},
+			want: "evicted through the API, most likely to drain its node (Eviction API: evicting) on node worker-1: its agent was told to end, and did",
+		},
+		"deleted": {job: terminating, pods: []func(*corev1.Pod){all(runs, deleting)}, doomed: true, want: "its pod was deleted: its pod was told to end"},
+		"Job deleted": {job: func(job *batchv1.Job) {
+			terminating(job)
+			job.DeletionTimestamp, job.Finalizers = &metav1.Time{}, []string{"a/b"}
+		}, pods: []func(*corev1.Pod){all(runs, deleting)}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			objects := []runtime.Object{job}
+			p := provide(t, simple())
+			l := conformance.Launch(1)
+			var objects []runtime.Object
+			if c.job != nil {
+				job := p.job(l)
+				job.UID = "uid-of-job"
+				c.job(job)
+				objects = append(objects, job)
+			}
 			for _, f := range c.pods {
 				one := pod(p, f)
 				one.Namespace = "jobs"
 				objects = append(objects, one)
 			}
-			change, ok, err := provide(t, simple(), objects...).Changed(t.Context(), job, c.deleted)
-			if err != nil || ok != (c.want != "") || change.Reason != c.want {
-				t.Errorf("Changed gave %+v, %v, %v; want %q", change, ok, err, c.want)
+			p = provide(t, simple(), objects...)
+			change, ok, err := p.Look(t.Context(), l.Worker, l.Fence)
+			if err != nil || ok != (c.want != "") || change.Reason != c.want || change.Doomed != c.doomed {
+				t.Errorf("Look gave %+v, %v, %v; want %q", change, ok, err, c.want)
+			}
+			l.Fence.Counter++
+			if change, ok, err := p.Look(t.Context(), l.Worker, l.Fence); ok || err != nil {
+				t.Errorf("another's Job: %+v, %v", change, err)
 			}
 		})
 	}
-	other := simple()
-	other.Installation = "another"
-	if change, ok, err := provide(t, other, job).Changed(t.Context(), job, true); ok || err != nil {
-		t.Errorf("another's Job: %+v, %v", change, err)
+}
+
+// TestPatienceIsForTheContainerItself, not for the time that its pod waited for
+// a node.
+func TestPatienceIsForTheContainerItself(t *testing.T) {
+	p := provide(t, simple())
+	at := func(d time.Duration) metav1.Time { return metav1.NewTime(time.Unix(1000, 0).Add(d)) }
+	condition := func(kind corev1.PodConditionType, s corev1.ConditionStatus, d time.Duration) func(*corev1.Pod) {
+		return func(pod *corev1.Pod) {
+			pod.CreationTimestamp = at(0)
+			pod.Status.Conditions = append(pod.Status.Conditions, corev1.PodCondition{Type: kind, Status: s, LastTransitionTime: at(d)})
+		}
+	}
+	scheduled := condition(corev1.PodScheduled, corev1.ConditionTrue, time.Minute)
+	for name, c := range map[string]struct {
+		pod  func(*corev1.Pod)
+		want time.Duration
+	}{
+		"waits for a node": {condition(corev1.PodScheduled, corev1.ConditionFalse, time.Minute), 0},
+		"has a node":       {all(scheduled, condition(corev1.PodInitialized, corev1.ConditionFalse, time.Hour)), time.Minute},
+		"has its agent":    {all(scheduled, condition(corev1.PodInitialized, corev1.ConditionTrue, time.Hour)), time.Hour},
+	} {
+		if got := (seen{pods: []*corev1.Pod{pod(p, c.pod)}}).since(); !got.Equal(at(c.want).Time) {
+			t.Errorf("%s: since %v", name, got)
+		}
 	}
 }
 

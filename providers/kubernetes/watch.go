@@ -199,7 +199,7 @@ func (p *Provider) judge(one *worker, now time.Time) (*provider.Change, time.Dur
 	switch alive := st.Running || st.Preparing != ""; {
 	case !alive && tr == nil:
 		// One more look where the pod itself has not ended yet.
-		if pod := s.pod(); pod != nil && !terminal(pod) && !vanished {
+		if pod := s.pod(); pod != nil && !terminal(pod) && !vanished && pod.DeletionTimestamp == nil {
 			if again := one.wait("to end", settle, now); again > 0 {
 				return nil, again
 			}
@@ -223,15 +223,20 @@ func (p *Provider) judge(one *worker, now time.Time) (*provider.Change, time.Dur
 	return nil, 0
 }
 
-// ending waits for a pod that is being deleted, which it does in vain when its
-// node does not answer.
+// ending tells of a pod that is being deleted, and waits for its end, which it
+// does in vain when its node does not answer. Whoever deletes the Job, which
+// removing a worker begins with, does not doom its pod: it is as good as gone.
 func (p *Provider) ending(one *worker, st provider.Status, pod *corev1.Pod, now time.Time) (*provider.Change, time.Duration) {
 	grace := p.cfg.Grace
 	if s := pod.DeletionGracePeriodSeconds; s != nil {
 		grace = time.Duration(*s) * time.Second
 	}
 	if again := one.wait("to go", grace+lost, now); again > 0 {
-		return nil, again
+		if one.gone || one.job == nil || one.job.DeletionTimestamp != nil || unset(one.job.Status.Terminating) {
+			return nil, again
+		}
+		st.Reason = because(pod, "its pod was told to end")
+		return &provider.Change{Status: st, Doomed: true}, again
 	}
 	return vanish(st, because(pod, "its node does not say that it ended")), 0
 }
@@ -251,32 +256,5 @@ func vanish(st provider.Status, reason string) *provider.Change {
 	return &provider.Change{Status: st}
 }
 
-// Changed is what Watch would tell of a Job that was just seen to change, or to
-// be deleted: for hosts that hear of Jobs by events, such as those of an
-// ApiServerSource, and watch nothing themselves. It is not ok where there is
-// nothing to tell, or the Job is not of this installation.
-func (p *Provider) Changed(ctx context.Context, job *batchv1.Job, deleted bool) (change provider.Change, ok bool, err error) {
-	if !p.mine(job) {
-		return provider.Change{}, false, nil
-	}
-	all, err := p.look(ctx, p.described(job).Placement.Worker)
-	if err != nil {
-		return provider.Change{}, false, wrap("look at Job "+job.Name, err)
-	}
-	one := &worker{job: job, gone: deleted, pods: map[types.UID]*corev1.Pod{}}
-	for _, s := range all {
-		if s.job != nil && s.job.UID == job.UID {
-			one.refusal = s.refusal
-		}
-		for _, pod := range s.pods {
-			if jobOf(pod) == job.UID {
-				one.pods[pod.UID] = pod
-			}
-		}
-	}
-	told, _ := p.judge(one, time.Now())
-	if told == nil {
-		return provider.Change{}, false, nil
-	}
-	return *told, true, nil
-}
+// unset tells that a count is not there, or none.
+func unset(n *int32) bool { return n == nil || *n == 0 }

@@ -53,15 +53,18 @@ func told(t testing.TB, p *Provider) <-chan provider.Change {
 	return cs
 }
 
-// first waits for the first change.
+// first waits for the first change that is an end.
 func first(t testing.TB, cs <-chan provider.Change) provider.Change {
 	t.Helper()
-	select {
-	case c := <-cs:
-		return c
-	case <-time.After(long):
-		t.Fatal("nothing is told")
-		return provider.Change{}
+	for late := time.After(long); ; {
+		select {
+		case c := <-cs:
+			if !c.Doomed {
+				return c
+			}
+		case <-late:
+			t.Fatal("nothing is told")
+		}
 	}
 }
 

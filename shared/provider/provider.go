@@ -66,11 +66,21 @@ type Status struct {
 	Reason string
 }
 
-// Change is what Watch tells: exactly one of the two happened.
+// Looker is a provider that says of one worker what Watch would tell of it now:
+// for hosts that watch nothing, and hear by an event that something changed. It
+// is not ok where there is nothing to tell, or nothing left of the worker.
+type Looker interface {
+	Look(ctx context.Context, id events.WorkerID, fence events.Fence) (change Change, ok bool, err error)
+}
+
+// Change is what Watch tells: one of three things happened.
 type Change struct {
 	Status
-	// Failed: could not be made or started. Else: it exited or vanished.
+	// Failed: could not be made or started.
 	Failed *Failure
+	// Doomed: it was told to end from outside, for Reason, and may still run. That
+	// it exited or vanished, which is what happened where it is neither, follows.
+	Doomed bool
 }
 
 // Failure says that a worker cannot be had, and what to do about it.

@@ -44,6 +44,20 @@ func (b *bulkhead) List(ctx context.Context) ([]provider.Status, error) {
 	return within(ctx, b, "list", b.Provider.List)
 }
 
+// Look looks at a worker, where the provider can; see provider.Looker.
+func (b *bulkhead) Look(ctx context.Context, id events.WorkerID, fence events.Fence) (provider.Change, bool, error) {
+	p, ok := b.Provider.(provider.Looker)
+	if !ok {
+		return provider.Change{}, false, nil
+	}
+	var told bool
+	c, err := within(ctx, b, "look", func(ctx context.Context) (c provider.Change, err error) {
+		c, told, err = p.Look(ctx, id, fence)
+		return c, err
+	})
+	return c, err == nil && told, err
+}
+
 // within makes one call. One that is given up holds its slot until it returns.
 func within[T any](ctx context.Context, b *bulkhead, what string, call func(context.Context) (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeout(ctx, b.patience)

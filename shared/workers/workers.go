@@ -90,8 +90,31 @@ func (w *Workers) Launch(ctx context.Context, function string, cause events.Enve
 	if !now.Holds(ref) {
 		return w.Remove(ctx, ref, a.Placement, "stale when its launch returned", cause)
 	}
-	em.Emit(events.WorkerCreated{For: ref, Placement: a.Placement, Preparing: status.Preparing})
-	return em.Emitted(), nil
+	e := em.Emit(events.WorkerCreated{For: ref, Placement: a.Placement, Preparing: status.Preparing})
+	if status.Preparing != "" {
+		j := now.Job(key)
+		if j.Current().Preparing == status.Preparing {
+			return nil, nil // it is known
+		}
+		// The same delivery, repeated, finds something else that the start waits
+		// for: that is another event.
+		e.ID = events.DeriveID("worker.created", j.Last, status.Preparing)
+	}
+	return []events.Envelope{e}, nil
+}
+
+// Look says what became of a worker, or is about to; not ok where its provider
+// sees nothing worth telling, is none that can look, or is not at hand.
+func (w *Workers) Look(ctx context.Context, ref events.AttemptRef, at events.Placement) (provider.Change, bool, error) {
+	p, ok := w.Providers[at.Provider].(provider.Looker)
+	if !ok {
+		return provider.Change{}, false, nil
+	}
+	c, ok, err := p.Look(ctx, at.Worker, ref.Fence)
+	if err != nil {
+		return c, false, fmt.Errorf("workers: look at %s: %w", at.Worker, err)
+	}
+	return c, ok, nil
 }
 
 // Remove ends a worker and says so, also of one that was never made. The id of

@@ -103,8 +103,8 @@ func TestTriggerTakesFurtherTypes(t *testing.T) {
 }
 
 // TestEachHasItsRightsAlone holds that an account which removes workers could
-// not launch one, and that none lacks a right because the provider's own list
-// changed.
+// not launch one, and one that looks at them could not remove any; and that
+// none lacks a right because the provider's own list changed.
 func TestEachHasItsRightsAlone(t *testing.T) {
 	for _, c := range []struct {
 		named map[string][]string
@@ -112,6 +112,7 @@ func TestEachHasItsRightsAlone(t *testing.T) {
 		verbs []string
 	}{
 		{toRemove, removing(), []string{"delete", "list", "watch"}},
+		{toLook, looking(), []string{"list"}},
 	} {
 		may := map[string]bool{}
 		for _, r := range c.rules {

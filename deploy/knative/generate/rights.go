@@ -20,7 +20,15 @@ var toRemove = map[string][]string{
 	"resourcequotas": {"list"},
 }
 
+// toLook is what it takes to say what became of a worker.
+var toLook = map[string][]string{"jobs": {"list"}, "pods": {"list"}, "events": {"list"}}
+
 func removing() []rbacv1.PolicyRule { return only(toRemove) }
+
+func looking() []rbacv1.PolicyRule { return only(toLook) }
+
+// looks tells that a unit looks at workers, and neither makes nor removes any.
+func looks(u unit) bool { return u.serves("job-changed") && len(u.functions) == 1 }
 
 // only are those of the provider's rights that are named here: verbs by resource.
 func only(named map[string][]string) []rbacv1.PolicyRule {
@@ -45,7 +53,8 @@ func rights(units []unit) ([]byte, error) {
 		has   func(unit) bool
 	}{
 		{"launcher", kubernetes.Rules(), func(u unit) bool { return u.serves("assignment-created") }},
-		{"remover", removing(), func(u unit) bool { return u.launches() && !u.serves("assignment-created") }},
+		{"remover", removing(), func(u unit) bool { return u.launches() && !u.serves("assignment-created") && !looks(u) }},
+		{"looker", looking(), looks},
 	} {
 		meta := metav1.ObjectMeta{Name: role.name, Namespace: jobs, Labels: map[string]string{"app.kubernetes.io/part-of": "relevo"}}
 		rules := &rbacv1.Role{
@@ -69,5 +78,5 @@ func rights(units []unit) ([]byte, error) {
 			documents = append(documents, text)
 		}
 	}
-	return joined(generated+"# Who may launch workers, and who may remove them.\n", documents), nil
+	return joined(generated+"# Who may launch workers, who may remove them, and who may look at them.\n", documents), nil
 }
