@@ -20,6 +20,8 @@ type Timer struct {
 	File string `json:"file"`
 	Cron string `json:"cron"` // five fields
 	Zone string `json:"zone,omitempty"`
+	// Branch that it is of: the default one.
+	Branch string `json:"branch,omitempty"`
 	// Missed says what comes of times that nobody was there for: once (one run for
 	// all of them) or skip; empty: once.
 	Missed Missed `json:"missed,omitempty"`
@@ -51,6 +53,7 @@ type Tick struct {
 	File       string `json:"file"`
 	Cron       string `json:"schedule"`
 	Zone       string `json:"timezone,omitempty"`
+	Branch     string `json:"branch,omitempty"`
 	// At is the time of the schedule that it stands for.
 	At time.Time `json:"at"`
 	// Late: the time was missed, and this makes up for it.
@@ -126,7 +129,7 @@ func (s *Schedule) Fire(now time.Time, grace time.Duration, next Next) []Tick {
 		late := now.Sub(last) > grace
 		if !late || t.Missed != MissedSkip {
 			ticks = append(ticks, Tick{
-				Forge: s.Forge, Repository: s.Repository, File: t.File, Cron: t.Cron, Zone: t.Zone,
+				Forge: s.Forge, Repository: s.Repository, File: t.File, Cron: t.Cron, Zone: t.Zone, Branch: t.Branch,
 				At: last, Late: late,
 			})
 		}
