@@ -27,19 +27,26 @@ type Forge interface {
 	// Files lists the paths below a folder of a repository at a commit: not deep.
 	// A folder that is not there has none.
 	Files(ctx context.Context, repository, sha, folder string) ([]string, error)
-	// File reads one. ErrNotFound.
+	// File reads one of 1 MiB at most. ErrNotFound.
 	File(ctx context.Context, repository, sha, path string) ([]byte, error)
 	// Changed lists the paths that differ between two commits, or that a pull
 	// request changes where number > 0. Whole is false where the forge cuts the
 	// list off.
 	Changed(ctx context.Context, repository, base, head string, number int) (paths []string, whole bool, err error)
-	// Head is the commit of a branch or of a full ref.
+	// Head is the commit of a branch, of a full ref (refs/heads/…, refs/tags/…), or
+	// the whole name of an abbreviated commit. ErrNotFound.
 	Head(ctx context.Context, repository, ref string) (string, error)
-	// Pull reads a pull request as it is now.
+	// Message is that of a commit; Gogs tells its first line alone.
+	Message(ctx context.Context, repository, sha string) (string, error)
+	// Pull reads a pull request as it is now. ErrUnsupported on Gogs, whose API has
+	// none.
 	Pull(ctx context.Context, repository string, number int) (trigger.Pull, error)
-	// Level is what an account may do now.
+	// Level is what an account may do now, directly or by a group; None for one that
+	// the forge does not know. On Bitbucket Cloud the login is a uuid. Gogs tells of
+	// the owner and of collaborators alone.
 	Level(ctx context.Context, repository, login string) (trigger.Level, error)
-	// Tell sets a status. Setting it twice is one status.
+	// Tell sets a status. Setting it twice is one status. ErrUnsupported on Gogs,
+	// which has none.
 	Tell(ctx context.Context, repository, sha string, s trigger.Status) error
 	// Credential is what git needs to read the repository over HTTP, for a short
 	// while where the forge has such.
@@ -62,6 +69,8 @@ var (
 	ErrNotFound  = errors.New("forge: there is no such thing")
 	ErrDenied    = errors.New("forge: the token may not do that")
 	ErrLater     = errors.New("forge: not now")
+	// ErrUnsupported: no later try helps, and nothing is wrong.
+	ErrUnsupported = errors.New("forge: the forge has no such thing")
 )
 
 // Later is an error that another try may not have, after a while.
