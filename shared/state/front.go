@@ -170,7 +170,7 @@ func (s *Front) Fire(ctx context.Context, p protocol.Partition, name string) (Re
 	case kind == "schedule":
 		res, err := s.fireSchedule(ctx, at)
 		return res, nil, err
-	case strings.HasPrefix(kind, awaitPrefix):
+	case strings.HasPrefix(kind, awaitPrefix), strings.HasPrefix(kind, recentPrefix):
 		return Result{}, nil, s.drop(ctx, at)
 	}
 	return Result{}, nil, fn.Faultf(fn.Invalid, "state: %q is nothing of the front doors", name)

@@ -26,6 +26,9 @@ func awaitPlace(kind string, job events.JobRef) place {
 // AddAwait lets a job wait. One that is there stays as it is: where its event
 // has come already, the job is told again.
 func (s *Front) AddAwait(ctx context.Context, function string, cause events.Envelope, a trigger.Await) (Result, error) {
+	if a.Approval {
+		a.Type = trigger.ApprovalType
+	}
 	if a.Type == "" {
 		return Result{}, fn.Faultf(fn.Invalid, "state: %s awaits no type", a.Subject())
 	}

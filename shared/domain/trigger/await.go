@@ -31,20 +31,26 @@ type Answer struct {
 	Event   json.RawMessage `json:"event,omitempty"`
 	By      string          `json:"by"`
 	Refused bool            `json:"refused,omitempty"`
-	At      time.Time       `json:"at"`
+	// Reason that whoever approved or refused gave.
+	Reason string    `json:"reason,omitempty"`
+	At     time.Time `json:"at"`
 }
 
 // Event tells the await's job what came.
 func (a Await) Event() events.AwaitMatched {
-	return events.AwaitMatched{JobRef: a.JobRef, Event: a.Matched.Event, By: a.Matched.By, Refused: a.Matched.Refused}
+	return events.AwaitMatched{
+		JobRef: a.JobRef, Event: a.Matched.Event, By: a.Matched.By,
+		Refused: a.Matched.Refused, Reason: a.Matched.Reason,
+	}
 }
 
 // Subscription is a pipeline file that CloudEvents of a type start.
 type Subscription struct {
 	Forge      string `json:"forge"`
 	Repository string `json:"repository"`
-	// File of the pipeline, at the default branch.
-	File string `json:"file"`
+	// File of the pipeline, at the default branch, which is Branch.
+	File   string `json:"file"`
+	Branch string `json:"branch,omitempty"`
 	// Type of the CloudEvents, Source that they must have (empty: any), and Where,
 	// a CESQL expression.
 	Type   string `json:"type"`

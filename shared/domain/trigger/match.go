@@ -195,12 +195,13 @@ func filtersPaths(h Happening, t pipeline.Trigger) bool {
 
 func refusesPaths(t pipeline.Trigger, paths []string) string {
 	if len(t.Paths) > 0 {
-		if slices.ContainsFunc(paths, func(p string) bool { return Filter(t.Paths, p) }) {
+		if slices.ContainsFunc(paths, compile(t.Paths).lets) {
 			return ""
 		}
 		return fmt.Sprintf("none of the %d changed files matches paths: %s", len(paths), listed(t.Paths))
 	}
-	if len(paths) == 0 || slices.ContainsFunc(paths, func(p string) bool { return !Filter(t.PathsIgnore, p) }) {
+	ignored := compile(t.PathsIgnore)
+	if len(paths) == 0 || slices.ContainsFunc(paths, func(p string) bool { return !ignored.lets(p) }) {
 		return ""
 	}
 	return fmt.Sprintf("all of the %d changed files are among paths-ignore: %s", len(paths), listed(t.PathsIgnore))

@@ -15,18 +15,34 @@ import (
 // it says what a match means, see Filter. What is no valid pattern (the
 // compiler refuses it) is taken by the letter where it is wrong.
 func Matches(pattern, name string) bool {
-	re, err := regexp.Compile(expressionOf(pattern))
-	return err == nil && re.MatchString(name)
+	return compile([]string{pattern})[0].expression.MatchString(name)
 }
 
 // Filter tells whether a list of patterns lets a name in: the last one that
 // matches decides, and one with a leading ! lets it out.
-func Filter(patterns []string, name string) bool {
+func Filter(list []string, name string) bool { return compile(list).lets(name) }
+
+// patterns are compiled once for all the names that they are held against.
+type patterns []struct {
+	negated    bool
+	expression *regexp.Regexp
+}
+
+func compile(list []string) patterns {
+	compiled := make(patterns, len(list))
+	for i, p := range list {
+		p, compiled[i].negated = strings.CutPrefix(p, "!")
+		// What is no UTF-8 is compared as expressions see it in a name.
+		compiled[i].expression = regexp.MustCompile(expressionOf(strings.ToValidUTF8(p, "\uFFFD")))
+	}
+	return compiled
+}
+
+func (ps patterns) lets(name string) bool {
 	in := false
-	for _, p := range patterns {
-		negated := strings.HasPrefix(p, "!")
-		if in == negated && Matches(strings.TrimPrefix(p, "!"), name) {
-			in = !negated
+	for _, p := range ps {
+		if in == p.negated && p.expression.MatchString(name) {
+			in = !p.negated
 		}
 	}
 	return in

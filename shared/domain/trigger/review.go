@@ -45,6 +45,10 @@ func (r *Review) See(head string, at time.Time) bool {
 	return true
 }
 
+// fullSHA is the length of a commit's hash that stands for one commit alone, in
+// hex; some forges abbreviate.
+const fullSHA = 40
+
 // Approve approves the head that h.Pull has now, as of the comment or call that
 // h is. It tells why not: whoever approves must have been able to see that very
 // head, so one that came after they spoke is not theirs to have approved.
@@ -54,7 +58,7 @@ func (r *Review) Approve(h Happening, level Level, config string, now time.Time)
 	}
 	head := h.Pull.HeadSHA
 	switch {
-	case head == "" || config == "":
+	case len(head) < fullSHA || config == "":
 		return "the head of the pull request and its pipeline files are not known"
 	case r.Head != "" && r.Head != head:
 		r.See(head, now)
