@@ -7,6 +7,7 @@ package functions
 import (
 	assignmentcreated "github.com/relevo-ci/relevo/functions/assignment-created"
 	assignmentrefused "github.com/relevo-ci/relevo/functions/assignment-refused"
+	awaitmatched "github.com/relevo-ci/relevo/functions/await-matched"
 	cancelrequested "github.com/relevo-ci/relevo/functions/cancel-requested"
 	capacityupdated "github.com/relevo-ci/relevo/functions/capacity-updated"
 	clockticked "github.com/relevo-ci/relevo/functions/clock-ticked"
@@ -24,6 +25,7 @@ import (
 	jobretried "github.com/relevo-ci/relevo/functions/job-retried"
 	offercreated "github.com/relevo-ci/relevo/functions/offer-created"
 	offerexpired "github.com/relevo-ci/relevo/functions/offer-expired"
+	runcompleted "github.com/relevo-ci/relevo/functions/run-completed"
 	runrequested "github.com/relevo-ci/relevo/functions/run-requested"
 	runrequestedconcurrency "github.com/relevo-ci/relevo/functions/run-requested-concurrency"
 	"github.com/relevo-ci/relevo/functions/worker"
@@ -41,13 +43,19 @@ import (
 
 // Deps is what functions are made of.
 type Deps struct {
-	Runs    *state.Runs
-	Pools   *state.Pools
-	Groups  *state.Groups
+	Runs   *state.Runs
+	Pools  *state.Pools
+	Groups *state.Groups
+	// Doors is the state of the front doors: deliveries, reports to forges,
+	// schedules, awaits.
+	Doors   *state.Front
 	Workers *workers.Workers
 	Routes  scheduling.Pools
 	Clock   *clockticked.Clock
 	Reports *worker.Reports
+	// Public is the address that links for people begin with; empty: there are
+	// none.
+	Public string
 	// Feed may be nil: then nobody watches.
 	Feed feed.Feed
 	// Dead keeps what could not be delivered.
@@ -86,6 +94,8 @@ func All(d Deps) []fn.Function {
 		workerterminatedscheduler.New(d.Pools),
 		concurrencyreleased.New(d.Groups),
 		cancelrequested.New(d.Runs),
+		awaitmatched.New(d.Runs, d.Doors),
+		runcompleted.New(d.Doors, d.Runs, d.Public),
 		capacityupdated.New(d.Pools),
 		clockticked.New(d.Clock),
 		worker.New(d.Reports, d.Workers.Settings.Key).OnTheWay(),
