@@ -147,7 +147,7 @@ func TestWorkersPodDeleted(t *testing.T) {
 	if err := r.kube.CoreV1().Pods(jobs).Delete(r.ctx, pod.Name, v1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	r.lost(id, "slow")
+	r.lost(id, "slow", "its pod was deleted")
 }
 
 func TestWorkersPodEvicted(t *testing.T) {
@@ -158,16 +158,35 @@ func TestWorkersPodEvicted(t *testing.T) {
 	if err := r.kube.PolicyV1().Evictions(jobs).Evict(r.ctx, eviction); err != nil {
 		t.Fatal(err)
 	}
-	r.lost(id, "slow", "told to end")
+	evicted := time.Now()
+	r.job(id, "slow", "is tried again", func(j client.Job) bool { return j.Attempts[0].Verdict != "" })
+	r.Logf("the eviction was known after %v", time.Since(evicted).Round(100*time.Millisecond))
+	r.lost(id, "slow", "evicted through the API", "Eviction API: evicting", "on node "+pod.Spec.NodeName)
+	if log := r.log(id+".slow", 1); !strings.Contains(log, "line 1\n") || !strings.Contains(log, "told to end") {
+		t.Errorf("the first attempt's log:\n%s", log)
+	}
 }
 
 func TestImageThatCannotBePulled(t *testing.T) {
 	r := begin(t)
 	id := r.submit(strings.ReplaceAll(fmt.Sprintf(slow, 1), "dev.local/relevo/busybox:test", "dev.local/relevo/nowhere:1"))
-	job := r.job(id, "slow", "is tried again", func(j client.Job) bool { return len(j.Attempts) > 1 })
-	said := r.relevo("explain", id)
-	if first := job.Attempts[0]; first.Verdict != "infra" || !strings.Contains(first.Reason, "cannot be pulled") || !strings.Contains(said, "dev.local/relevo/nowhere:1") {
-		t.Errorf("attempts %+v\n%s", job.Attempts, said)
+	began := time.Now()
+	const unpullable = "image dev.local/relevo/nowhere:1 cannot be pulled ("
+	var said string
+	r.within(90*time.Second, "explain says what is wrong with the image", func() bool {
+		said = r.relevo("explain", id)
+		return strings.Contains(said, unpullable)
+	})
+	r.Logf("explain says so after %v: %s", time.Since(began).Round(time.Second), said)
+	var job client.Job
+	r.within(150*time.Second-time.Since(began), "it is tried again", func() bool {
+		now, err := r.api.Job(r.ctx, id+".slow")
+		job = now
+		return err == nil && len(job.Attempts) > 0 && job.Attempts[0].Verdict != ""
+	})
+	r.Logf("the attempt was given up after %v", time.Since(began).Round(time.Second))
+	if first := job.Attempts[0]; first.Verdict != "infra" || !strings.Contains(first.Reason, unpullable) {
+		t.Errorf("attempts %+v", job.Attempts)
 	}
 	r.relevo("cancel", id)
 	if run := r.finished(id); run.State != "CANCELLED" {
