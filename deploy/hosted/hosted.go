@@ -23,6 +23,7 @@ import (
 	"github.com/relevo-ci/relevo/shared/deadletter"
 	"github.com/relevo-ci/relevo/shared/domain/pipeline"
 	"github.com/relevo-ci/relevo/shared/domain/scheduling"
+	"github.com/relevo-ci/relevo/shared/domain/trigger"
 	"github.com/relevo-ci/relevo/shared/fn"
 	"github.com/relevo-ci/relevo/shared/knative"
 	"github.com/relevo-ci/relevo/shared/logs"
@@ -58,6 +59,8 @@ type Options struct {
 	// others neither need its rights nor wait for it. It is told the installation
 	// that the store is of.
 	Launching func(installation string) (provider.Provider, error)
+	// Next computes the times of schedules; nil where none are set or fire.
+	Next trigger.Next
 	// Labels are those of the node that its workers run on.
 	Labels []string
 	// Front makes front doors of what the other functions are made of, as the
@@ -103,7 +106,7 @@ func (s *Service) serve(ctx context.Context, o Options) error {
 	committer := &state.Committer{Store: s.store}
 	s.strikes = &strikes{Committer: committer, After: strikeAfter, Log: s.log}
 	s.published = s.strikes.Published
-	deps, err := s.deps(ctx, committer, o.Providers)
+	deps, err := s.deps(ctx, committer, o)
 	if err != nil {
 		return err
 	}
@@ -176,14 +179,15 @@ func (s *Service) guarded() error {
 
 // deps are what the functions are made of, but for the clock's way round the
 // broker, which needs their table.
-func (s *Service) deps(ctx context.Context, committer *state.Committer, providers []provider.Provider) (functions.Deps, error) {
-	c := s.config
+func (s *Service) deps(ctx context.Context, committer *state.Committer, o Options) (functions.Deps, error) {
+	c, providers := s.config, o.Providers
 	policy := pipeline.DefaultPolicy()
 	policy.Lease, policy.StartDeadline, policy.InfraRetries = c.Pipeline.Lease, c.Pipeline.StartDeadline, c.Pipeline.InfraRetries
 	policy.QueueLimit = c.Scheduler.OfferTTL + time.Minute
 	runs := &state.Runs{Committer: committer, Policy: policy}
 	pools := &state.Pools{Committer: committer, Settings: scheduling.Settings{OfferTTL: c.Scheduler.OfferTTL, Nudge: policy.Nudge}}
 	groups := &state.Groups{Committer: committer, Nudge: policy.Nudge}
+	doors := &state.Front{Committer: committer, Next: o.Next}
 	launcher := &workers.Workers{Runs: runs, Providers: map[string]provider.Provider{}, Settings: workers.Settings{
 		Report: map[string]string{"": c.Worker.URL}, Key: []byte(c.Worker.Key.Reveal()), Heartbeat: c.Pipeline.Heartbeat,
 	}}
@@ -203,10 +207,10 @@ func (s *Service) deps(ctx context.Context, committer *state.Committer, provider
 	}
 	launcher.CloseLog = func(ctx context.Context, ref events.AttemptRef) error { return kept.Close(ctx, ref, logs.Present) }
 	return functions.Deps{
-		Runs: runs, Pools: pools, Groups: groups, Workers: launcher,
-		Routes: scheduling.Pools{Default: events.PoolID(c.Scheduler.Pool)},
+		Runs: runs, Pools: pools, Groups: groups, Doors: doors, Workers: launcher,
+		Routes: scheduling.Pools{Default: events.PoolID(c.Scheduler.Pool)}, Public: c.Public.URL,
 		Clock: &clockticked.Clock{
-			Runs: runs, Pools: pools, Groups: groups, Workers: launcher, Publish: s.publish, Forget: kept.Remove,
+			Runs: runs, Pools: pools, Groups: groups, Front: doors, Workers: launcher, Publish: s.publish, Forget: kept.Remove,
 			// Below the time-outs of the clock's Service and of those that it asks.
 			Beside: clockticked.Beside{Most: 64, Wait: 60 * time.Second, Deadline: 90 * time.Second},
 		},

@@ -14,8 +14,10 @@ import (
 	"github.com/relevo-ci/relevo/events"
 	"github.com/relevo-ci/relevo/functions"
 	"github.com/relevo-ci/relevo/functions/api"
+	awaitrequested "github.com/relevo-ci/relevo/functions/await-requested"
 	clockticked "github.com/relevo-ci/relevo/functions/clock-ticked"
 	"github.com/relevo-ci/relevo/functions/worker"
+	"github.com/relevo-ci/relevo/shared/arrivals"
 	"github.com/relevo-ci/relevo/shared/bus"
 	"github.com/relevo-ci/relevo/shared/deadletter"
 	"github.com/relevo-ci/relevo/shared/domain/pipeline"
@@ -45,6 +47,10 @@ type Options struct {
 	Bus       bus.Options
 	Feed      feed.Feed // nil: nobody watches
 	API       *api.API  // what of it is not the host's own; nil: none
+	// Forges whose deliveries are taken and that are told of runs.
+	Forges []forge.Forge
+	// Public is the address that links for people begin with; empty: none.
+	Public string
 	// Sockets is the folder of the report socket.
 	Sockets string
 	Log     *slog.Logger
@@ -85,6 +91,7 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 			Policies:  map[events.PoolID]scheduling.Policy{Pool: {Fixed: true}},
 		},
 		Groups: &state.Groups{Committer: committer, Nudge: o.Policy.Nudge},
+		Doors:  &state.Front{Committer: committer, Next: cron.Next}, Public: o.Public,
 		Workers: &workers.Workers{
 			Runs: runs, Providers: bulkheads(o.Providers), Settings: o.Workers,
 			CloseLog: func(ctx context.Context, ref events.AttemptRef) error { return o.Logs.Close(ctx, ref, logs.Present) },
@@ -96,13 +103,14 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 	if o.Feed != nil {
 		h.Deps.Feed = o.Feed
 	}
+	h.Deps.Front = []fn.Function{awaitrequested.New(&arrivals.Arrivals{Front: h.Deps.Doors, Runs: runs})}
 	if a := o.API; a != nil {
 		a.Runs, a.Pools, a.Groups, a.Routes = runs, h.Deps.Pools, h.Deps.Groups, h.Deps.Routes
 		a.Logs, a.Feed, a.Dead, a.Publish, a.Log = o.Logs, o.Feed, dead, h.Publish, o.Log
-		h.Deps.Front = []fn.Function{api.New(a)}
+		h.Deps.Front = append(h.Deps.Front, api.New(a))
 	}
 	h.Deps.Clock = &clockticked.Clock{
-		Runs: runs, Pools: h.Deps.Pools, Groups: h.Deps.Groups, Workers: h.Deps.Workers,
+		Runs: runs, Pools: h.Deps.Pools, Groups: h.Deps.Groups, Front: h.Deps.Doors, Workers: h.Deps.Workers,
 		Publish: h.Publish, Direct: h.Bus.DirectAll, Forget: o.Logs.Remove, StartGrace: true, Fresh: o.Fresh,
 		Beside: clockticked.Beside{Most: 64, Wait: time.Second, Deadline: providerPatience},
 	}

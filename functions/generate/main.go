@@ -15,6 +15,7 @@ import (
 	"github.com/relevo-ci/relevo/events/schemas"
 	"github.com/relevo-ci/relevo/functions"
 	"github.com/relevo-ci/relevo/functions/api"
+	awaitrequested "github.com/relevo-ci/relevo/functions/await-requested"
 	"github.com/relevo-ci/relevo/functions/worker"
 	"github.com/relevo-ci/relevo/shared/feed"
 	"github.com/relevo-ci/relevo/shared/fn"
@@ -39,7 +40,7 @@ func main() {
 func table() []fn.Function {
 	return functions.All(functions.Deps{
 		Workers: &workers.Workers{}, Reports: &worker.Reports{}, Feed: feed.NewMemory(1, 1),
-		Front: []fn.Function{api.New(&api.API{})},
+		Front: []fn.Function{api.New(&api.API{}), awaitrequested.New(nil)},
 	})
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/relevo-ci/relevo/functions"
 	"github.com/relevo-ci/relevo/functions/api"
+	awaitrequested "github.com/relevo-ci/relevo/functions/await-requested"
 	"github.com/relevo-ci/relevo/functions/worker"
 	"github.com/relevo-ci/relevo/shared/feed"
 	"github.com/relevo-ci/relevo/shared/fn"
@@ -41,7 +42,7 @@ func main() {
 // table is all functions, made of nothing: they are described, not run. front
 // are the names of those that link more than the lean host does.
 func table() (all []fn.Function, front []string) {
-	doors := []fn.Function{api.New(&api.API{})}
+	doors := []fn.Function{api.New(&api.API{}), awaitrequested.New(nil)}
 	for _, f := range doors {
 		front = append(front, f.Name)
 	}

@@ -45,7 +45,7 @@ func (u unit) service() (*servingv1.Service, []remark) {
 		TypeMeta:   metav1.TypeMeta{APIVersion: "serving.knative.dev/v1", Kind: "Service"},
 		ObjectMeta: metav1.ObjectMeta{Name: u.name, Namespace: namespace, Labels: u.labels()},
 	}
-	if !u.front {
+	if !u.outside() {
 		s.Labels[networking.VisibilityLabelKey] = "cluster-local"
 		remarks = append(remarks, remark{[]string{"metadata", "labels", networking.VisibilityLabelKey}, "called from within the cluster alone"})
 	}

@@ -26,7 +26,7 @@ type unit struct {
 	name      string
 	functions []fn.Function
 	shape     shape
-	front     bool // reached from outside the cluster
+	front     bool // links more than the lean host does
 	fused     bool // one of its functions is told by path
 	// addresses is where the clock posts what a broker lost.
 	addresses string
@@ -70,6 +70,7 @@ func fused(all []fn.Function, front []string) []unit {
 			continue
 		}
 		units[at].functions = append(units[at].functions, f)
+		units[at].front = units[at].front || u.front
 	}
 	return units
 }
@@ -77,6 +78,11 @@ func fused(all []fn.Function, front []string) []unit {
 // launches tells that the unit talks to a provider, and so to the cluster.
 func (u unit) launches() bool {
 	return slices.ContainsFunc(u.functions, func(f fn.Function) bool { return f.Launches })
+}
+
+// outside tells that the unit is reached from outside the cluster.
+func (u unit) outside() bool {
+	return u.front && slices.ContainsFunc(u.functions, func(f fn.Function) bool { return f.HTTP != nil })
 }
 
 func (u unit) serves(names ...string) bool {
