@@ -195,6 +195,7 @@ func compare(t *testing.T, p payload, h trigger.Happening) {
 	case "merge_group":
 		want.Ref, want.SHA = j.at("merge_group.head_ref").text(), j.at("merge_group.head_sha").text()
 	}
+	want.Payload, h.Payload = nil, nil
 	if diff := cmp.Diff(want, h); diff != "" {
 		t.Error(diff)
 	}
