@@ -20,6 +20,9 @@ func conflicted(err error) bool { return errors.Is(err, protocol.ErrConflict) }
 // Arrived is what Receive made of a delivery.
 type Arrived string
 
+// MostBody is how large the body of a delivery may be, in bytes: GitHub's limit.
+const MostBody = 25 << 20
+
 // What Receive can make of one.
 const (
 	Accepted  Arrived = "accepted"
@@ -45,9 +48,12 @@ func bodyDoc(id events.DeliveryID) protocol.DocID { return protocol.DocID("body/
 
 // Receive takes a delivery in: after it returned, it is in the ledger and will
 // be worked on. The same one again changes nothing, for as long as the inbox
-// remembers. What the header has of secrets is not kept. fn.Exhausted where there
-// is no room.
+// remembers. What the header has of secrets is not kept. fn.Invalid where the
+// body is larger than MostBody, fn.Exhausted where there is no room.
 func (s *Front) Receive(ctx context.Context, function string, a trigger.Arrival, body []byte) (Receipt, error) {
+	if len(body) > MostBody {
+		return Receipt{}, fn.Faultf(fn.Invalid, "state: a body of %d bytes is larger than %d", len(body), MostBody)
+	}
 	a.Digest, a.Size = digest(body), len(body)
 	header := make(map[string][]string, len(a.Header))
 	for name, value := range a.Header {
@@ -116,7 +122,7 @@ func (s *Front) accept(ctx context.Context, at place, f found[trigger.Delivery],
 		return Receipt{}, err
 	}
 	if res.Duplicate {
-		return Receipt{Delivery: *d, Arrived: Duplicate}, nil
+		return Receipt{Delivery: *d, Arrived: Duplicate, Emitted: res.Emitted}, nil
 	}
 	return Receipt{Delivery: *d, Arrived: Accepted, Emitted: res.Emitted}, nil
 }
