@@ -38,7 +38,11 @@ func (f *Function) Start(ctx context.Context, settings map[string]string) error 
 	if err != nil {
 		return err
 	}
-	s, err := hosted.Open(ctx, c, front.Options(c))
+	options, err := front.Options(c)
+	if err != nil {
+		return err
+	}
+	s, err := hosted.Open(ctx, c, options)
 	if err != nil {
 		return err
 	}

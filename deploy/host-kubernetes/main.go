@@ -32,7 +32,10 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	options := front.Options(c)
+	options, err := front.Options(c)
+	if err != nil {
+		return err
+	}
 	options.Launching = func(installation string) (provider.Provider, error) {
 		return cluster.Open(c.Provider, installation)
 	}

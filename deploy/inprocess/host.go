@@ -11,19 +11,20 @@ import (
 	"sync"
 	"time"
 
+	"github.com/relevo-ci/relevo/deploy/doors"
 	"github.com/relevo-ci/relevo/events"
 	"github.com/relevo-ci/relevo/functions"
 	"github.com/relevo-ci/relevo/functions/api"
-	awaitrequested "github.com/relevo-ci/relevo/functions/await-requested"
 	clockticked "github.com/relevo-ci/relevo/functions/clock-ticked"
 	"github.com/relevo-ci/relevo/functions/worker"
-	"github.com/relevo-ci/relevo/shared/arrivals"
 	"github.com/relevo-ci/relevo/shared/bus"
+	"github.com/relevo-ci/relevo/shared/cron"
 	"github.com/relevo-ci/relevo/shared/deadletter"
 	"github.com/relevo-ci/relevo/shared/domain/pipeline"
 	"github.com/relevo-ci/relevo/shared/domain/scheduling"
 	"github.com/relevo-ci/relevo/shared/feed"
 	"github.com/relevo-ci/relevo/shared/fn"
+	"github.com/relevo-ci/relevo/shared/forge"
 	"github.com/relevo-ci/relevo/shared/logs"
 	"github.com/relevo-ci/relevo/shared/protocol"
 	"github.com/relevo-ci/relevo/shared/provider"
@@ -103,9 +104,9 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 	if o.Feed != nil {
 		h.Deps.Feed = o.Feed
 	}
-	h.Deps.Front = []fn.Function{awaitrequested.New(&arrivals.Arrivals{Front: h.Deps.Doors, Runs: runs})}
+	h.Deps.Front = doors.Functions(h.Deps, o.Forges, o.Log)
 	if a := o.API; a != nil {
-		a.Runs, a.Pools, a.Groups, a.Routes = runs, h.Deps.Pools, h.Deps.Groups, h.Deps.Routes
+		a.Runs, a.Pools, a.Groups, a.Doors, a.Routes = runs, h.Deps.Pools, h.Deps.Groups, h.Deps.Doors, h.Deps.Routes
 		a.Logs, a.Feed, a.Dead, a.Publish, a.Log = o.Logs, o.Feed, dead, h.Publish, o.Log
 		h.Deps.Front = append(h.Deps.Front, api.New(a))
 	}

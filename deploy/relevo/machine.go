@@ -25,6 +25,7 @@ import (
 	"github.com/relevo-ci/relevo/shared/bus"
 	"github.com/relevo-ci/relevo/shared/domain/pipeline"
 	"github.com/relevo-ci/relevo/shared/feed"
+	"github.com/relevo-ci/relevo/shared/forge"
 	"github.com/relevo-ci/relevo/shared/logs"
 	"github.com/relevo-ci/relevo/shared/provider"
 	"github.com/relevo-ci/relevo/shared/workers"
@@ -35,7 +36,8 @@ type machine struct {
 	provider, redis, data, image, workspace, chaos string
 	parallel                                       int
 
-	api *api.API // of `up`
+	api    *api.API // of `up`
+	forges []forge.Forge
 }
 
 const agentName = "relevo-agent"
@@ -136,7 +138,7 @@ func (m *machine) start(ctx context.Context, p *parts, cfg config.Config, fate b
 	var err error
 	p.host, err = inprocess.Start(ctx, inprocess.Options{
 		Store: p.store, Fresh: p.store.Fresh, Logs: p.logs, Providers: providers, Policy: policy, OfferTTL: cfg.Scheduler.OfferTTL,
-		Chaos: fate, Feed: watched, API: m.api, Sockets: p.sockets(), Log: log,
+		Chaos: fate, Feed: watched, API: m.api, Forges: m.forges, Public: cfg.Public.URL, Sockets: p.sockets(), Log: log,
 		Workers: workers.Settings{
 			Installation: installation, Key: key, Heartbeat: cfg.Pipeline.Heartbeat, Grace: 10 * time.Second,
 			Report: map[string]string{

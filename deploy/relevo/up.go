@@ -15,8 +15,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/relevo-ci/relevo/config"
+	"github.com/relevo-ci/relevo/deploy/doors"
 	"github.com/relevo-ci/relevo/functions/api"
-	"github.com/relevo-ci/relevo/shared/fn"
+	"github.com/relevo-ci/relevo/functions/webhook"
 )
 
 func upCommand() *cobra.Command {
@@ -75,6 +76,9 @@ func up(ctx context.Context, m machine, listen string) error {
 	}
 	defer unlock()
 	m.api = &api.API{Token: token}
+	if m.forges, err = doors.Forges(cfg.Forges); err != nil {
+		return usage(err)
+	}
 	p, err := m.assemble(ctx, true)
 	if err != nil {
 		return infra(err)
@@ -108,14 +112,21 @@ func (p *parts) serve(ctx context.Context, m *machine, listen string) error {
 	return nil
 }
 
-// handler is the API's; reports come by their own socket.
+// handler is the API's and that of forges' deliveries; reports come by their own
+// socket.
 func (p *parts) handler() http.Handler {
+	mux := http.NewServeMux()
 	for _, f := range p.host.Table {
-		if f.Name == "api" {
-			return f.HTTP
+		switch f.Name {
+		case "api":
+			mux.Handle("/", f.HTTP)
+		case "webhook":
+			for _, route := range webhook.Routes() {
+				mux.Handle(route, f.HTTP)
+			}
 		}
 	}
-	return fn.Function{}.HTTP
+	return mux
 }
 
 func loopback(address string) bool {

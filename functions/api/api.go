@@ -36,6 +36,8 @@ type API struct {
 	Runs   *state.Runs
 	Pools  *state.Pools
 	Groups *state.Groups
+	// Doors is the state of the front doors.
+	Doors *state.Front
 	// Routes name the pool that a job queues in.
 	Routes scheduling.Pools
 	Logs   logs.Store

@@ -1,0 +1,297 @@
+package deliveryreceived
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/relevo-ci/relevo/events"
+	"github.com/relevo-ci/relevo/shared/domain/pipeline"
+	"github.com/relevo-ci/relevo/shared/domain/trigger"
+	"github.com/relevo-ci/relevo/shared/workflow"
+)
+
+// start holds the happening against every pipeline file and starts those that
+// are for it.
+func (p *pipelines) start(ctx context.Context) error {
+	if err := p.knowLevel(ctx); err != nil {
+		return err
+	}
+	grant := trigger.Trust(p.question())
+	if !grant.Start {
+		p.says(grant.Why)
+		return nil
+	}
+	all, err := p.side(ctx, grant.Files)
+	if err != nil {
+		return err
+	}
+	names := all.pipelines()
+	if len(names) == 0 {
+		p.says(fmt.Sprintf("there is no pipeline file at %s of %s", short(all.sha), all.repository))
+	}
+	overlay, wrong := all.overlay()
+	compiled := map[string]*pipeline.Spec{}
+	for _, file := range names {
+		if p.only != nil && !p.only(file) {
+			continue
+		}
+		if strings.HasPrefix(file, ".github/") && len(wrong) > 0 {
+			if err := p.reject(ctx, file, wrong, grant); err != nil {
+				return err
+			}
+			continue
+		}
+		spec, errs := workflow.Parse(file, all.text[file], workflow.Options{Overlay: overlay})
+		if len(errs) > 0 {
+			if err := p.reject(ctx, file, errs, grant); err != nil {
+				return err
+			}
+			continue
+		}
+		compiled[file] = spec
+		if err := p.one(ctx, file, spec, grant); err != nil {
+			return err
+		}
+	}
+	return p.registered(ctx, compiled)
+}
+
+// question is what trust is decided on.
+func (p *pipelines) question() trigger.Question {
+	return trigger.Question{Happening: p.h, Level: p.level, Approval: p.approval, Config: p.config}
+}
+
+// knowLevel asks what the actor may do, where trust hangs on it.
+func (p *pipelines) knowLevel(ctx context.Context) error {
+	h := p.h
+	if p.level != trigger.None || h.Actor.Login == "" || h.Comment == nil && slices.Contains(byRight, h.Event) {
+		return nil
+	}
+	level, err := p.forge.Level(ctx, h.Repository.Name, h.Actor.Login)
+	if err != nil {
+		return asking(err, "ask what %s may do", h.Actor.Login)
+	}
+	p.level = level
+	return nil
+}
+
+// byRight are the frequent events for which trust does not hang on what the
+// actor may do.
+var byRight = []string{"push", "pull_request", "create", "delete", "release", "merge_group", sourceSchedule, sourceCloudEvent}
+
+// side reads the files of one side.
+func (p *pipelines) side(ctx context.Context, side trigger.Side) (files, error) {
+	if side == trigger.Head || p.h.Pull == nil {
+		return p.head(ctx)
+	}
+	// The branch as it is now: a fork may be based on an old one, whose files had
+	// a hole that is closed since.
+	sha, err := p.forge.Head(ctx, p.h.Repository.Name, "refs/heads/"+p.h.Pull.Base)
+	if err != nil {
+		return files{}, asking(err, "look for the head of %s", p.h.Pull.Base)
+	}
+	return read(ctx, p.forge, p.h.Repository.Name, sha)
+}
+
+// mostWrong are the mistakes of a file that an outcome tells.
+const mostWrong = 5
+
+// reject refuses a file with all that is wrong with it, in the delivery and on
+// the commit.
+func (p *pipelines) reject(ctx context.Context, file string, errs workflow.Errors, grant trigger.Grant) error {
+	said := make([]string, 0, mostWrong+1)
+	for _, e := range errs[:min(len(errs), mostWrong)] {
+		said = append(said, e.Error())
+	}
+	if more := len(errs) - len(said); more > 0 {
+		said = append(said, fmt.Sprintf("and %d more", more))
+	}
+	p.outcome(file, trigger.Rejected, "", strings.Join(said, "\n"))
+	if p.h.Event != "push" && p.h.Event != "pull_request" {
+		return nil
+	}
+	status := trigger.Status{
+		Context: "relevo/" + file, State: trigger.Failed, Description: "refused: " + said[0], Run: runID(p.delivery.ID, file+p.mark),
+	}
+	if grant.Files == trigger.Base && p.h.Pull != nil {
+		status.State = trigger.Errored // it is not the author's
+	}
+	if runes := []rune(status.Description); len(runes) > mostDescription {
+		status.Description = string(runes[:mostDescription-1]) + "…"
+	}
+	if p.Public != "" {
+		status.Link = strings.TrimSuffix(p.Public, "/") + "/v1/deliveries/" + string(p.delivery.ID)
+	}
+	cause := p.cause
+	cause.ID = events.DeriveID("refused", cause.ID, file+p.mark)
+	res, err := p.Front.Learn(ctx, name, cause, events.ReportRef{Forge: p.h.Forge, Repository: p.h.Repository.Name, SHA: p.h.SHA},
+		trigger.News{Status: status, Requested: p.delivery.Received, Sequence: 1})
+	p.emitted = append(p.emitted, res.Emitted...)
+	return err
+}
+
+// mostDescription is what the narrowest forge shows, in characters.
+const mostDescription = 140
+
+// one starts a pipeline, or says why not.
+func (p *pipelines) one(ctx context.Context, file string, spec *pipeline.Spec, grant trigger.Grant) error {
+	if p.named != "" && !strings.EqualFold(p.named, spec.Name) {
+		p.outcome(file, trigger.Skipped, "", fmt.Sprintf("it was asked for %s", p.named))
+		return nil
+	}
+	changed, err := p.changed(ctx, spec.Triggers)
+	if err != nil {
+		return err
+	}
+	verdict := trigger.Match(p.h, spec.Triggers, changed)
+	if !verdict.Run {
+		p.outcome(file, trigger.Skipped, "", verdict.Why)
+		return nil
+	}
+	run, err := p.create(ctx, file, spec, grant)
+	if err != nil {
+		return err
+	}
+	why := verdict.Why
+	if grant.Untrusted || p.approval != nil {
+		why += "; " + grant.Why
+	}
+	p.outcome(file, trigger.Started, run, why)
+	return nil
+}
+
+// changed finds out what the happening changed, where a filter looks at it.
+func (p *pipelines) changed(ctx context.Context, on []pipeline.Trigger) (trigger.Changed, error) {
+	h := p.h
+	switch {
+	case p.ordered || !trigger.NeedsPaths(h, on):
+		return trigger.Changed{}, nil
+	case h.Changed != nil:
+		return trigger.Changed{Paths: h.Changed, Whole: true}, nil
+	case h.Pull == nil && h.Before == "":
+		return trigger.Changed{}, nil // a new branch: there is nothing to compare with
+	}
+	base, number := h.Before, 0
+	if h.Pull != nil {
+		base, number = h.Pull.BaseSHA, h.Pull.Number
+	}
+	paths, whole, err := p.forge.Changed(ctx, h.Repository.Name, base, h.SHA, number)
+	if err != nil {
+		return trigger.Changed{}, asking(err, "ask what was changed")
+	}
+	p.h.Changed = slices.Clip(paths)
+	if !whole {
+		return trigger.Changed{Paths: paths}, nil
+	}
+	if p.h.Changed == nil {
+		p.h.Changed = []string{}
+	}
+	return trigger.Changed{Paths: paths, Whole: true}, nil
+}
+
+// create accepts the run; the same delivery and file ask for the same one.
+func (p *pipelines) create(ctx context.Context, file string, spec *pipeline.Spec, grant trigger.Grant) (events.RunID, error) {
+	raw, err := json.Marshal(spec)
+	if err != nil {
+		return "", fmt.Errorf("%w: encode job graph: %w", errHopeless, err)
+	}
+	h := p.h
+	req := events.RunRequested{
+		RunRef:   events.RunRef{Run: runID(p.delivery.ID, file+p.mark)},
+		Pipeline: spec.Name, File: file, Project: h.Forge + "/" + h.Repository.Name, Spec: raw,
+		Trigger: events.Trigger{
+			Event: h.Event, Actor: h.Actor.Login, Repository: h.Repository.Name, Ref: h.Ref, SHA: h.SHA,
+			Payload: p.payload(), Forge: h.Forge, Delivery: p.delivery.ID, Untrusted: grant.Untrusted,
+		},
+	}
+	if h.Pull != nil {
+		req.Trigger.PullRequest = h.Pull.Number
+	}
+	if p.Wake != nil {
+		p.Wake()
+	}
+	res, err := p.Runs.Create(ctx, name, req)
+	if err != nil {
+		return "", fmt.Errorf("start %s: %w", file, err)
+	}
+	p.emitted = append(p.emitted, res.Emitted...)
+	return req.Run, nil
+}
+
+// runID is derived from the delivery and the file. It tells no time.
+func runID(d events.DeliveryID, file string) events.RunID {
+	sum := sha256.Sum256(fmt.Appendf(nil, "delivery %d:%s %d:%s", len(d), d, len(file), file))
+	return events.RunID(ulid.ULID(sum[:16]).String())
+}
+
+// payload is github.event. What a comment started has the pull request too, as
+// the forge describes it now.
+func (p *pipelines) payload() json.RawMessage {
+	if !p.ordered {
+		return slim(p.h.Payload)
+	}
+	payload := map[string]json.RawMessage{}
+	if json.Unmarshal(p.h.Payload, &payload) != nil {
+		return slim(p.h.Payload)
+	}
+	pull := p.h.Pull
+	add := func(key string, v any) {
+		if raw, err := json.Marshal(v); err == nil {
+			payload[key] = raw
+		}
+	}
+	add("action", p.h.Action)
+	add("number", pull.Number)
+	side := func(ref, sha, repository string) map[string]any {
+		return map[string]any{"ref": ref, "sha": sha, "repo": map[string]any{"full_name": repository}}
+	}
+	add("pull_request", map[string]any{
+		"number": pull.Number, "title": pull.Title, "draft": pull.Draft,
+		"user": map[string]any{"login": pull.Author.Login},
+		"head": side(pull.Head, pull.HeadSHA, pull.From.Name), "base": side(pull.Base, pull.BaseSHA, p.h.Repository.Name),
+	})
+	raw, err := json.Marshal(payload)
+	if err != nil {
+		return slim(p.h.Payload)
+	}
+	return slim(raw)
+}
+
+// mostPayload is what a run carries with it, in bytes: events have a bound.
+const mostPayload = 256 << 10
+
+// slim leaves out the longest parts of a payload that is too long, such as the
+// commits of a push that brings thousands.
+func slim(payload json.RawMessage) json.RawMessage {
+	if len(payload) <= mostPayload {
+		return payload
+	}
+	parts := map[string]json.RawMessage{}
+	if json.Unmarshal(payload, &parts) != nil {
+		return nil
+	}
+	size := 0
+	for _, part := range parts {
+		size += len(part)
+	}
+	longest := slices.SortedFunc(maps.Keys(parts), func(a, b string) int { return len(parts[b]) - len(parts[a]) })
+	for _, key := range longest {
+		if size <= mostPayload/2 {
+			break
+		}
+		size -= len(parts[key])
+		delete(parts, key)
+	}
+	raw, err := json.Marshal(parts)
+	if err != nil {
+		return nil
+	}
+	return raw
+}

@@ -1,0 +1,97 @@
+// Package statusrequested answers trigger.status.requested: it tells the forge
+// what is known of a commit and was not told yet, in order, each state once. A
+// forge that does not answer holds up nobody: the rest is told later.
+package statusrequested
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/relevo-ci/relevo/events"
+	"github.com/relevo-ci/relevo/shared/domain/trigger"
+	"github.com/relevo-ci/relevo/shared/fn"
+	"github.com/relevo-ci/relevo/shared/forge"
+	"github.com/relevo-ci/relevo/shared/state"
+)
+
+const (
+	name = "status-requested"
+	// enough is how long one delivery tells; the claim on the telling is longer,
+	// by more than one call takes.
+	enough = 30 * time.Second
+)
+
+// New makes the function.
+func New(front *state.Front, forges []forge.Forge, log *slog.Logger) fn.Function {
+	if log == nil {
+		log = slog.Default()
+	}
+	return fn.On(name, events.Triggers, "tells a forge the states of a commit's runs",
+		func(ctx context.Context, e events.Event[events.StatusRequested]) ([]events.Envelope, error) {
+			ref := e.Data.ReportRef
+			claimed, err := front.Take(ctx, e.Envelope, ref)
+			if err != nil || len(claimed.Statuses) == 0 {
+				return nil, err
+			}
+			said := tell(ctx, find(forges, ref.Forge), ref, claimed.Statuses)
+			for _, t := range said.tellings {
+				if t.Failure != "" {
+					log.Warn("status-requested: not told", "commit", ref.Subject(), "context", t.Status.Context, "never", t.Never, "error", t.Failure)
+				}
+			}
+			// What the forge took is noted though whoever asked is gone by now.
+			after, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+			defer cancel()
+			res, err := front.Told(after, e.Envelope, ref, claimed.Claim, said.tellings, said.after)
+			return res.Emitted, err
+		})
+}
+
+func find(forges []forge.Forge, name string) forge.Forge {
+	for _, f := range forges {
+		if f.Name() == name {
+			return f
+		}
+	}
+	return nil
+}
+
+// said is what came of telling.
+type said struct {
+	tellings []trigger.Telling
+	after    time.Duration // as the forge asked
+}
+
+// tell stops at the first state that the forge does not take now: a later one
+// must not come before it.
+func tell(ctx context.Context, f forge.Forge, ref events.ReportRef, statuses []trigger.Status) said {
+	var out said
+	begun := time.Now()
+	for _, s := range statuses {
+		if time.Since(begun) > enough {
+			break
+		}
+		t := trigger.Telling{Status: s}
+		if f == nil {
+			t.Failure, t.Never = "no forge "+ref.Forge+" is served", true
+			out.tellings = append(out.tellings, t)
+			continue
+		}
+		err := f.Tell(ctx, ref.Repository, ref.SHA, s)
+		var later *forge.Later
+		errors.As(err, &later)
+		if err != nil {
+			t.Failure, t.Never = err.Error(), later == nil && ctx.Err() == nil
+		}
+		out.tellings = append(out.tellings, t)
+		if err != nil && !t.Never {
+			if later != nil {
+				out.after = later.After
+			}
+			break
+		}
+	}
+	return out
+}
