@@ -74,6 +74,8 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.snapshotter.
   sandbox_image = %[4]q
   restrict_oom_score_adj = true
   netns_mounts_under_state_dir = true
+  [plugins."io.containerd.grpc.v1.cri".registry]
+    config_path = %[10]q
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = %[5]q
     conf_dir = %[6]q
@@ -87,7 +89,7 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.snapshotter.
         BinaryName = %[8]q
         Root = %[9]q
 `, statePath("containerd"), statePath("containerd-run"), containerdSocket(), pauseImage, cniFolder,
-		statePath("cni"), snapshotter(), runc, statePath("runc"))
+		statePath("cni"), snapshotter(), runc, statePath("runc"), registries())
 	network := fmt.Sprintf(`{
   "cniVersion": "1.0.0", "name": "relevo-cluster",
   "plugins": [{
@@ -104,6 +106,9 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.snapshotter.
 		return daemon{}, err
 	}
 	if err := os.WriteFile(statePath("cni", "relevo.conflist"), []byte(network), 0o600); err != nil {
+		return daemon{}, err
+	}
+	if err := writeHosts(); err != nil {
 		return daemon{}, err
 	}
 	return daemon{

@@ -40,6 +40,12 @@ type image struct {
 	config  v1.Config
 }
 
+// The users that every image knows.
+const (
+	passwd = "root:x:0:0:root:/root:/bin/sh\nnonroot:x:65532:65532::/:/bin/sh\n"
+	group  = "root:x:0:\nnonroot:x:65532:\n"
+)
+
 // programImage holds one static program, and what every program may expect.
 func programImage(imageName, binary, user string, extra []entry) image {
 	base := path.Base(strings.Split(imageName, ":")[0])
@@ -48,8 +54,8 @@ func programImage(imageName, binary, user string, extra []entry) image {
 		entries: slices.Concat([]entry{
 			{path: "/tmp", dir: true, mode: 0o1777},
 			{path: "/etc", dir: true, mode: 0o755},
-			{path: "/etc/passwd", text: "root:x:0:0:root:/root:/bin/sh\nnonroot:x:65532:65532::/:/bin/sh\n", mode: 0o644},
-			{path: "/etc/group", text: "root:x:0:\nnonroot:x:65532:\n", mode: 0o644},
+			{path: "/etc/passwd", text: passwd, mode: 0o644},
+			{path: "/etc/group", text: group, mode: 0o644},
 			{path: "/" + base, from: binary, mode: 0o755},
 		}, extra),
 		config: v1.Config{Entrypoint: []string{"/" + base}, User: user, WorkingDir: "/"},
@@ -116,26 +122,30 @@ func (i image) write(w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	layer, err := i.layer()
-	if err != nil {
-		return err
-	}
-	// Not compressed: it goes no further than a pipe.
-	built, err := mutate.AppendLayers(empty.Image, static.NewLayer(layer, types.DockerUncompressedLayer))
-	if err != nil {
-		return err
-	}
-	config, err := built.ConfigFile()
-	if err != nil {
-		return err
-	}
-	config = config.DeepCopy()
-	config.OS, config.Architecture, config.Config = "linux", runtime.GOARCH, i.config
-	built, err = mutate.ConfigFile(built, config)
+	built, err := i.build(v1.Platform{OS: "linux", Architecture: runtime.GOARCH})
 	if err != nil {
 		return err
 	}
 	return tarball.Write(tag, built, w)
+}
+
+func (i image) build(platform v1.Platform) (v1.Image, error) {
+	layer, err := i.layer()
+	if err != nil {
+		return nil, err
+	}
+	// Not compressed: it goes no further than this machine.
+	built, err := mutate.AppendLayers(empty.Image, static.NewLayer(layer, types.DockerUncompressedLayer))
+	if err != nil {
+		return nil, err
+	}
+	config, err := built.ConfigFile()
+	if err != nil {
+		return nil, err
+	}
+	config = config.DeepCopy()
+	config.OS, config.Architecture, config.Config = platform.OS, platform.Architecture, i.config
+	return mutate.ConfigFile(built, config)
 }
 
 // load gives the image to the node and waits until the kubelet can see it.

@@ -24,6 +24,7 @@ const usage = `usage: cluster COMMAND
   check             try Knative, Jobs and the event sources on the running cluster
   load [FLAGS] IMAGE=BINARY...
                     make dev.local/relevo/IMAGE from a static binary, for the node
+  registry          serve an image registry on the node's address until interrupted
   kubectl ARGS...   run kubectl as the cluster's admin
   kubeconfig        print the path of the admin's kubeconfig
   env               print what a shell may eval to use the cluster
@@ -37,6 +38,7 @@ var commands = map[string]command{
 	"down":       func(context.Context, []string) error { return down() },
 	"check":      func(ctx context.Context, _ []string) error { return check(ctx) },
 	"load":       load,
+	"registry":   func(ctx context.Context, _ []string) error { return serveRegistry(ctx) },
 	"kubectl":    func(_ context.Context, args []string) error { return becomeKubectl(args) },
 	"kubeconfig": func(context.Context, []string) error { fmt.Println(kubeconfig("admin")); return nil },
 	"env":        func(context.Context, []string) error { printEnv(); return nil },
@@ -99,4 +101,6 @@ func printEnv() {
 	fmt.Printf("export RELEVO_CLUSTER_INGRESS='http://%s'\n", ingressAddress)
 	fmt.Printf("export RELEVO_CLUSTER_DOMAIN='%s'\n", domain)
 	fmt.Printf("export RELEVO_CLUSTER_NODE='%s'\n", nodeAddress)
+	fmt.Printf("export RELEVO_CLUSTER_KN='%s'\n", binary("kn"))
+	fmt.Printf("export RELEVO_CLUSTER_REGISTRY='%s'\n", registryAddress)
 }

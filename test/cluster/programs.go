@@ -44,6 +44,7 @@ var programs = []program{
 	{pkg: eventing + "mtchannel_broker", pod: true, user: nonroot},
 	{pkg: eventing + "mtping", pod: true, user: nonroot},
 	{pkg: eventing + "webhook", pod: true, user: nonroot},
+	{pkg: "knative.dev/client/cmd/kn"}, // nothing of the cluster's: for people, and tests
 	{pkg: module + "/dns", pod: true, user: nonroot},
 	{pkg: module + "/echo", pod: true, user: nonroot},
 	{pkg: module + "/ingress", pod: true, user: nonroot},
@@ -55,7 +56,7 @@ func (p program) name() string {
 	switch {
 	case p.pkg == "go.etcd.io/etcd/server/v3":
 		return "etcd"
-	case strings.HasPrefix(p.pkg, kubernetes), p.own():
+	case strings.HasPrefix(p.pkg, kubernetes), strings.HasSuffix(p.pkg, "/kn"), p.own():
 		return path.Base(p.pkg)
 	}
 	project, command, _ := strings.Cut(strings.TrimPrefix(p.pkg, "knative.dev/"), "/cmd/")

@@ -23,8 +23,10 @@ const (
 	firstService   = "10.204.0.1" // kubernetes.default
 	dnsAddress     = "10.204.0.10"
 	ingressAddress = "10.204.0.80"
-	domain         = "relevo.test" // hosts are SERVICE.NAMESPACE.relevo.test
-	apiserverURL   = "https://" + nodeAddress + ":6443"
+	// Only while someone serves it: cluster registry.
+	registryAddress = nodeAddress + ":5000"
+	domain          = "relevo.test" // hosts are SERVICE.NAMESPACE.relevo.test
+	apiserverURL    = "https://" + nodeAddress + ":6443"
 )
 
 // stateFolder holds everything that a running cluster keeps on this machine.
