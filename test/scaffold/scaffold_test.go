@@ -1,5 +1,3 @@
-// Package scaffold builds the function as `func build` does, with the main that
-// func writes around the root package, and talks to it as Knative does.
 package scaffold
 
 import (
@@ -11,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -19,66 +16,6 @@ import (
 	"github.com/relevo-ci/relevo/events"
 	"github.com/relevo-ci/relevo/shared/redis/server"
 )
-
-// program is func's for an instanced HTTP function in Go.
-const program = `package main
-
-import (
-	"fmt"
-	"os"
-
-	"knative.dev/func-go/http"
-
-	f "github.com/relevo-ci/relevo"
-)
-
-func main() {
-	if err := http.Start(f.New()); err != nil {
-		fmt.Fprintln(os.Stderr, err.Error())
-		os.Exit(1)
-	}
-}
-`
-
-// module is func's too: it requires the function's module from its folder.
-const module = `module main
-
-go 1.26
-
-require (
-	github.com/relevo-ci/relevo v0.0.0
-	knative.dev/func-go v0.22.0
-)
-
-replace github.com/relevo-ci/relevo => %s
-`
-
-// scaffolded builds the function and gives the program's path.
-func scaffolded(t *testing.T) string {
-	t.Helper()
-	root, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	sums, err := os.ReadFile(filepath.Join(root, "go.sum"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	for name, text := range map[string][]byte{
-		"main.go": []byte(program), "go.mod": fmt.Appendf(nil, module, root), "go.sum": sums,
-	} {
-		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	build := exec.CommandContext(t.Context(), "go", "build", "-mod=mod", "-o", "f", ".")
-	build.Dir, build.Env = dir, append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	return filepath.Join(dir, "f")
-}
 
 // started runs the program as one function, ready, and gives its address and a
 // way to end it as Knative does.
@@ -141,7 +78,11 @@ func status(url string) int {
 
 // TestAsFuncBuildsIt sends an event to the function that func would deploy.
 func TestAsFuncBuildsIt(t *testing.T) {
-	address, end := started(t, scaffolded(t), "capacity-updated")
+	program, err := Build(t.Context(), "../..", t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	address, end := started(t, program, "capacity-updated")
 	now := time.Now()
 	e, err := events.New("1", "/relevo/test", "", now, events.CapacityUpdated{
 		Pool: "default", Node: "n1", Provider: "fake", Capacity: events.Resources{CPU: 1000, Memory: 1 << 30, Slots: 1}, Since: now,
