@@ -110,9 +110,9 @@ type change[T any] struct {
 	at       place
 	function string
 	cause    events.Envelope
-	// inbox lets a repetition of the cause get the first answer; else it decides
-	// again.
-	inbox  bool
+	// once, where set, is what of the cause is decided once: a repetition gets the
+	// first answer. Else it decides again.
+	once   string
 	decide func(f found[T], em *events.Emitter) (changed bool, err error)
 	due    func(v *T, now time.Time) time.Time
 }
@@ -139,8 +139,8 @@ func apply[T any](ctx context.Context, s *Front, c change[T]) (Result, error) {
 			return Result{}, err
 		}
 		m := protocol.Commit{Partition: c.at.partition, Epoch: f.moment.Epoch, Puts: []protocol.Doc{doc}, Emitted: em.Emitted()}
-		if c.inbox {
-			m.Inbox = inboxKey(c.function, c.cause)
+		if c.once != "" && c.cause.ID != "" {
+			m.Inbox = inboxKey(c.function, c.cause) + "/" + c.once
 		}
 		if c.due != nil {
 			m.Due = []protocol.Due{{Name: c.at.subject, At: c.due(f.value, f.moment.Now)}}

@@ -96,7 +96,7 @@ func (s *Front) Await(ctx context.Context, kind string, job events.JobRef) (trig
 func (s *Front) Wake(ctx context.Context, function string, cause events.Envelope, kind string, job events.JobRef, answer trigger.Answer) (Result, bool, error) {
 	woken := false
 	res, err := apply(ctx, s, change[trigger.Await]{
-		at: awaitPlace(kind, job), function: function, cause: cause, inbox: cause.ID != "",
+		at: awaitPlace(kind, job), function: function, cause: cause, once: job.Subject(),
 		decide: func(f found[trigger.Await], em *events.Emitter) (bool, error) {
 			if woken = f.there() && f.value.Matched == nil; !woken {
 				return false, nil

@@ -17,12 +17,12 @@ func reportPlace(r events.ReportRef) place {
 	return place{repositoryPartition(r.Forge, r.Repository), r.Subject()}
 }
 
-func (s *Front) changeReport(ctx context.Context, ref events.ReportRef, function string, cause events.Envelope, inbox bool, decide func(r *trigger.Report, em *events.Emitter) bool) (Result, error) {
+func (s *Front) changeReport(ctx context.Context, ref events.ReportRef, function string, cause events.Envelope, once string, decide func(r *trigger.Report, em *events.Emitter) bool) (Result, error) {
 	if ref.Forge == "" || ref.Repository == "" || ref.SHA == "" || strings.Contains(ref.Forge+ref.SHA, "/") {
 		return Result{}, fn.Faultf(fn.Invalid, "state: %s is no report", ref.Subject())
 	}
 	return apply(ctx, s, change[trigger.Report]{
-		at: reportPlace(ref), function: function, cause: cause, inbox: inbox,
+		at: reportPlace(ref), function: function, cause: cause, once: once,
 		decide: func(f found[trigger.Report], em *events.Emitter) (bool, error) {
 			f.value.ReportRef = ref
 			return decide(f.value, em), nil
@@ -36,7 +36,7 @@ func (s *Front) reportDue(r *trigger.Report, now time.Time) time.Time { return r
 // Learn takes in the state of a run for its commit, and asks to tell the forge.
 // Older news than what is known change nothing.
 func (s *Front) Learn(ctx context.Context, function string, cause events.Envelope, ref events.ReportRef, n trigger.News) (Result, error) {
-	return s.changeReport(ctx, ref, function, cause, true, func(r *trigger.Report, em *events.Emitter) bool {
+	return s.changeReport(ctx, ref, function, cause, n.Context, func(r *trigger.Report, em *events.Emitter) bool {
 		return r.Learn(em, n)
 	})
 }
@@ -53,7 +53,7 @@ type Telling struct {
 // clock comes back to it.
 func (s *Front) Take(ctx context.Context, cause events.Envelope, ref events.ReportRef) (Telling, error) {
 	var t Telling
-	_, err := s.changeReport(ctx, ref, "status-requested", cause, false, func(r *trigger.Report, em *events.Emitter) bool {
+	_, err := s.changeReport(ctx, ref, "status-requested", cause, "", func(r *trigger.Report, em *events.Emitter) bool {
 		until := em.Now.Add(cmp.Or(s.Lease, time.Minute))
 		t = Telling{Claim: events.DeriveID(cause.ID, strconv.FormatUint(em.Version, 10)), Until: until}
 		t.Statuses = r.Take(t.Claim, em.Now, until)
@@ -68,7 +68,7 @@ func (s *Front) Take(ctx context.Context, cause events.Envelope, ref events.Repo
 // Told notes what came of a telling, and asks for what is left to tell. After is
 // how long the forge asked to be left alone, 0 where it did not.
 func (s *Front) Told(ctx context.Context, cause events.Envelope, ref events.ReportRef, claim string, tellings []trigger.Telling, after time.Duration) (Result, error) {
-	return s.changeReport(ctx, ref, "status-requested", cause, false, func(r *trigger.Report, em *events.Emitter) bool {
+	return s.changeReport(ctx, ref, "status-requested", cause, "", func(r *trigger.Report, em *events.Emitter) bool {
 		em.Cause = events.Envelope{ID: "told/" + claim, CauseID: cause.ID, Traceparent: cause.Traceparent, Tracestate: cause.Tracestate}
 		r.Heard(em, claim, tellings, after)
 		return true
