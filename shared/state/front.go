@@ -110,8 +110,8 @@ type change[T any] struct {
 	at       place
 	function string
 	cause    events.Envelope
-	// once, where set, is what of the cause is decided once: a repetition gets the
-	// first answer. Else it decides again.
+	// once, where set, names what of the cause the commit decides, in the inbox: a
+	// commit whose reply was lost gets the first answer. Else it decides again.
 	once   string
 	decide func(f found[T], em *events.Emitter) (changed bool, err error)
 	due    func(v *T, now time.Time) time.Time

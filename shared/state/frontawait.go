@@ -90,9 +90,8 @@ func (s *Front) Await(ctx context.Context, kind string, job events.JobRef) (trig
 	return *f.value, nil
 }
 
-// Wake ends the wait of a job, once: the first answer counts, and is told again
-// to whoever comes later with the same cause. It tells false where there is
-// nothing to wake.
+// Wake ends the wait of a job, once: the first answer counts. It tells false
+// where there is nothing to wake.
 func (s *Front) Wake(ctx context.Context, function string, cause events.Envelope, kind string, job events.JobRef, answer trigger.Answer) (Result, bool, error) {
 	woken := false
 	res, err := apply(ctx, s, change[trigger.Await]{
