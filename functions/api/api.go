@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/oklog/ulid/v2"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/relevo-ci/relevo/events"
 	"github.com/relevo-ci/relevo/shared/deadletter"
@@ -58,6 +59,9 @@ type API struct {
 	// mode: callers on this machine alone are served, and web pages of other
 	// origins are not.
 	Token string
+	// EventSecrets sign the events of senders that have no token; each of them
+	// does. None: nobody sends so.
+	EventSecrets []string
 	// Hosts are names, beside localhost, by which local mode may be addressed.
 	Hosts []string
 	// Log hears of what callers are not told; nil: slog.Default.
@@ -68,8 +72,9 @@ type API struct {
 	// Streams are the times of streams.
 	Streams Streams
 
-	closing context.Context
-	close   context.CancelFunc
+	closing  context.Context
+	close    context.CancelFunc
+	unproven *semaphore.Weighted
 }
 
 // Streams are the times of streams; zero values mean the defaults.
@@ -102,6 +107,7 @@ func New(a *API) fn.Function {
 	if a.Index == nil && a.Runs != nil {
 		a.Index = Scan{Store: a.Runs.Store}
 	}
+	a.unproven = semaphore.NewWeighted(mostUnproven)
 	if a.closing == nil {
 		a.closing, a.close = context.WithCancel(context.Background())
 	}

@@ -79,6 +79,7 @@ func jobKeys(s client.JobSubmission) []jobKey {
 		{"affinity", s.Affinity},
 		{"tolerations", s.Tolerations},
 		{"steps", s.Steps},
+		{"await", s.Await},
 	}
 }
 

@@ -52,6 +52,9 @@ func (a *API) register(mux *http.ServeMux) huma.API {
 	huma.Register(h, operation(h, "listNodes", http.MethodGet, "/v1/nodes", "Show all capacity and what holds it"), a.listNodes)
 	huma.Register(h, operation(h, "showQueue", http.MethodGet, "/v1/queue", "Show what waits for capacity, and why"), a.showQueue)
 	huma.Register(h, eventsOperation(h), a.showEvents)
+	huma.Register(h, operation(h, "approveJob", http.MethodPost, "/v1/jobs/{id}/approve", "Approve what a job awaits"), a.approveJob)
+	huma.Register(h, operation(h, "refuseJob", http.MethodPost, "/v1/jobs/{id}/refuse", "Refuse what a job awaits: it fails"), a.refuseJob)
+	a.registerArrivals(mux, h)
 	a.registerDeadLetters(h)
 
 	tidy(h.OpenAPI().Components.Schemas.Map())
@@ -63,7 +66,7 @@ func tidy(schemas map[string]*huma.Schema) {
 	// Registered by huma for its own errors, which transform makes problems of.
 	delete(schemas, "ErrorModel")
 	delete(schemas, "ErrorDetail")
-	asked := []string{"Submission", "JobSubmission", "Trigger", "Cancellation"}
+	asked := []string{"Submission", "JobSubmission", "Trigger", "Cancellation", "Review"}
 	for name, s := range schemas {
 		if !slices.Contains(asked, name) {
 			s.AdditionalProperties = nil // answers may come to say more

@@ -17,12 +17,16 @@ import (
 	"github.com/relevo-ci/relevo/events"
 	"github.com/relevo-ci/relevo/functions"
 	"github.com/relevo-ci/relevo/functions/api"
+	awaitrequested "github.com/relevo-ci/relevo/functions/await-requested"
+	deliveryreceived "github.com/relevo-ci/relevo/functions/delivery-received"
 	"github.com/relevo-ci/relevo/functions/worker"
 	"github.com/relevo-ci/relevo/providers/fake"
+	"github.com/relevo-ci/relevo/shared/arrivals"
 	"github.com/relevo-ci/relevo/shared/client"
 	"github.com/relevo-ci/relevo/shared/domain/execution"
 	"github.com/relevo-ci/relevo/shared/domain/pipeline"
 	"github.com/relevo-ci/relevo/shared/domain/scheduling"
+	"github.com/relevo-ci/relevo/shared/domain/trigger"
 	"github.com/relevo-ci/relevo/shared/feed"
 	"github.com/relevo-ci/relevo/shared/fn"
 	"github.com/relevo-ci/relevo/shared/logs"
@@ -67,16 +71,27 @@ func newWorld(t *testing.T, set ...func(*world)) *world {
 	w.api = &api.API{
 		Runs: w.runs, Pools: pools, Groups: groups, Routes: routes, Logs: w.logs, Feed: w.feed,
 		Publish: w.publish, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Doors: &state.Front{Committer: commit},
 	}
 	w.deps = functions.Deps{
-		Runs: w.runs, Pools: pools, Groups: groups, Routes: routes, Feed: w.feed,
+		Runs: w.runs, Pools: pools, Groups: groups, Doors: w.api.Doors, Routes: routes, Feed: w.feed,
 		Workers: &workers.Workers{Runs: w.runs, Providers: map[string]provider.Provider{"fake": provided}},
 		Reports: &worker.Reports{Runs: w.runs, Logs: w.logs, Publish: w.publish},
 	}
 	for _, s := range set {
 		s(w)
 	}
-	w.deps.Front = []fn.Function{api.New(w.api)}
+	come := &arrivals.Arrivals{Front: w.api.Doors, Runs: w.runs}
+	w.deps.Front = []fn.Function{
+		api.New(w.api), awaitrequested.New(come),
+		deliveryreceived.New(&deliveryreceived.Work{
+			Front: w.api.Doors, Runs: w.runs, Where: come.Satisfies,
+			Awaits: func(ctx context.Context, cause events.Envelope, d trigger.Delivery, event []byte) (int, []events.Envelope, error) {
+				woken, err := come.Wake(ctx, "delivery-received", cause, d, event)
+				return len(woken.Jobs), woken.Emitted, err
+			},
+		}),
+	}
 	w.table = functions.All(w.deps)
 	i := slices.IndexFunc(w.table, func(f fn.Function) bool { return f.Name == "api" })
 	w.http = w.table[i].HTTP
@@ -107,7 +122,7 @@ func (w *world) publish(ctx context.Context, es []events.Envelope) error {
 			continue
 		}
 		for _, f := range w.table {
-			if f.Handle == nil || (f.On != e.Type && f.On != fn.Everything) {
+			if !f.Takes(e.Type) {
 				continue
 			}
 			out, err := f.Handle(ctx, e)

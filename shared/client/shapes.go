@@ -32,6 +32,7 @@ type JobSubmission struct {
 	Name            string          `json:"name,omitempty" maxLength:"512" doc:"What people see."`
 	Run             string          `json:"run,omitempty" maxLength:"1048576" doc:"The script of the only step, instead of steps."`
 	Steps           json.RawMessage `json:"steps,omitempty" doc:"What the job does, in order."`
+	Await           json.RawMessage `json:"await,omitempty" doc:"What the job waits for, instead of steps."`
 	RunsOn          json.RawMessage `json:"runs-on,omitempty" doc:"Labels that the node must carry."`
 	Container       json.RawMessage `json:"container,omitempty" doc:"The image that the steps run in."`
 	Env             json.RawMessage `json:"env,omitempty" doc:"Environment variables of the steps."`
