@@ -19,6 +19,9 @@ import (
 	"github.com/relevo-ci/relevo/functions"
 	"github.com/relevo-ci/relevo/functions/api"
 	awaitrequested "github.com/relevo-ci/relevo/functions/await-requested"
+	deliveryreceived "github.com/relevo-ci/relevo/functions/delivery-received"
+	statusrequested "github.com/relevo-ci/relevo/functions/status-requested"
+	"github.com/relevo-ci/relevo/functions/webhook"
 	"github.com/relevo-ci/relevo/functions/worker"
 	"github.com/relevo-ci/relevo/shared/feed"
 	"github.com/relevo-ci/relevo/shared/fn"
@@ -42,7 +45,9 @@ func main() {
 // table is all functions, made of nothing: they are described, not run. front
 // are the names of those that link more than the lean host does.
 func table() (all []fn.Function, front []string) {
-	doors := []fn.Function{api.New(&api.API{}), awaitrequested.New(nil)}
+	doors := []fn.Function{api.New(&api.API{}), awaitrequested.New(nil),
+		webhook.New(&webhook.Webhook{}), deliveryreceived.New(&deliveryreceived.Work{}), statusrequested.New(nil, nil, nil),
+	}
 	for _, f := range doors {
 		front = append(front, f.Name)
 	}

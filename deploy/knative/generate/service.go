@@ -91,7 +91,7 @@ func (u unit) scaling() (annotations map[string]string, remarks []remark) {
 // container is held to Pod Security's level restricted.
 func (u unit) container() corev1.Container {
 	request, limit := "32Mi", "256Mi"
-	if u.image() == kubernetesHost {
+	if u.image() != leanHost {
 		request, limit = "64Mi", "512Mi"
 	}
 	return corev1.Container{

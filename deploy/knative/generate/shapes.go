@@ -36,6 +36,13 @@ func removal() shape {
 	}
 }
 
+// asking is for those that wait for a git forge.
+var asking = shape{
+	concurrency: because[int64](20, "it waits for a forge, and bodies of deliveries are long"),
+	timeout:     because[int64](120, "a forge may take ten seconds for an answer, and is asked several times"),
+	delivery:    because(retries{10, "PT1S", "PT2M"}, "as long as the Service takes"),
+}
+
 // fallback is what a function has that says nothing else.
 var fallback = shape{
 	concurrency: because[int64](50, "a handler mostly waits for Redis"),
@@ -60,6 +67,13 @@ var shapes = map[string]shape{
 		most:        because(1, "a second tick would find the same entries due"),
 		window:      because("6s", "with the usual 60 s a tick a minute would keep its pod awake for ever"),
 	},
+	"webhook": {
+		concurrency: because[int64](50, "a delivery is looked at and put away in milliseconds"),
+		most:        because(5, "deliveries come one by one, and a pod takes many"),
+	},
+	"delivery-received": asking,
+	"status-requested":  asking,
+	"trigger":           asking,
 	"event-recorded": {
 		concurrency: because[int64](200, "it hears every event"),
 		delivery:    because(retries{3, "PT1S", "PT30S"}, "a feed that lacks an event is no reason to try for minutes"),

@@ -6,9 +6,11 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"knative.dev/pkg/ptr"
 
 	"github.com/relevo-ci/relevo/events"
 	"github.com/relevo-ci/relevo/shared/fn"
+	"github.com/relevo-ci/relevo/shared/forge"
 )
 
 const (
@@ -18,6 +20,7 @@ const (
 	domain    = namespace + ".svc.cluster.local"
 
 	leanHost       = "ko://github.com/relevo-ci/relevo/deploy/host"
+	frontHost      = "ko://github.com/relevo-ci/relevo/deploy/host-front"
 	kubernetesHost = "ko://github.com/relevo-ci/relevo/deploy/host-kubernetes"
 )
 
@@ -90,8 +93,11 @@ func (u unit) serves(names ...string) bool {
 }
 
 func (u unit) image() string {
-	if u.launches() || u.front {
+	switch {
+	case u.launches(): // it has all that the others have
 		return kubernetesHost
+	case u.front:
+		return frontHost
 	}
 	return leanHost
 }
@@ -114,7 +120,7 @@ func (u unit) env() []corev1.EnvVar {
 	set := func(name, value string) { env = append(env, corev1.EnvVar{Name: name, Value: value}) }
 	secret := func(name, secret, key string) {
 		env = append(env, corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{
-			LocalObjectReference: corev1.LocalObjectReference{Name: secret}, Key: key,
+			LocalObjectReference: corev1.LocalObjectReference{Name: secret}, Key: key, Optional: optional(secret),
 		}}})
 	}
 	var names []string
@@ -132,11 +138,38 @@ func (u unit) env() []corev1.EnvVar {
 	if u.serves("api") {
 		secret("RELEVO_API_TOKEN", "relevo-api", "token")
 	}
-	if u.serves("clock-ticked", "api") { // one heals, the other wakes
+	u.forges(secret)
+	if u.serves("clock-ticked", "api", "delivery-received") { // one heals, the others wake
 		set("RELEVO_HOST_FUNCTIONS", u.addresses)
 	}
 	if u.launches() {
 		set("RELEVO_PROVIDER_KUBERNETES_NAMESPACE", jobs)
 	}
 	return env
+}
+
+// forgeSecrets is the Secret of the git forges. A forge that is not served has no
+// keys in it, and where none is there need be no Secret.
+const forgeSecrets = "relevo-forges"
+
+func optional(secret string) *bool {
+	if secret == forgeSecrets {
+		return ptr.Bool(true)
+	}
+	return nil
+}
+
+// forges gives the unit what it needs of forges: who looks at signatures has the
+// secrets that they are made with, who asks and tells has the tokens.
+func (u unit) forges(secret func(name, secret, key string)) {
+	for _, kind := range []string{forge.GitHub, forge.GitLab, forge.Gitea, forge.Bitbucket, forge.Stash, forge.Gogs} {
+		of := "RELEVO_FORGE_" + strings.ToUpper(kind)
+		if u.serves("webhook") {
+			secret(of+"_WEBHOOK_SECRET", forgeSecrets, kind+"-webhook-secret")
+			secret(of+"_WEBHOOK_SECRET_OLD", forgeSecrets, kind+"-webhook-secret-old")
+		}
+		if u.serves("delivery-received", "status-requested") {
+			secret(of+"_TOKEN", forgeSecrets, kind+"-token")
+		}
+	}
 }
