@@ -128,7 +128,10 @@ func (b built) service(s *servingv1.Service) {
 		if env.ValueFrom == nil {
 			continue
 		}
-		if ref := env.ValueFrom.SecretKeyRef; !slices.Contains(secrets, ref.Name+"/"+ref.Key) {
+		// The forges' are for those who have some: docs/forges.md.
+		if ref := env.ValueFrom.SecretKeyRef; ref.Name == "relevo-forges" && (ref.Optional == nil || !*ref.Optional) {
+			b.Errorf("%s does not start without the key %s of a forge", s.Name, ref.Key)
+		} else if ref.Name != "relevo-forges" && !slices.Contains(secrets, ref.Name+"/"+ref.Key) {
 			b.Errorf("%s: nobody is told to make the secret %s/%s", s.Name, ref.Name, ref.Key)
 		}
 	}
@@ -137,7 +140,7 @@ func (b built) service(s *servingv1.Service) {
 		x.Capabilities.Drop[0] != "ALL" || x.SeccompProfile.Type != corev1.SeccompProfileTypeRuntimeDefault {
 		b.Errorf("%s is not restricted: %+v", s.Name, x)
 	}
-	if s.Name != "api" && s.Labels["networking.knative.dev/visibility"] != "cluster-local" {
+	if s.Name != "api" && s.Name != "webhook" && s.Labels["networking.knative.dev/visibility"] != "cluster-local" {
 		b.Errorf("%s is reached from outside", s.Name)
 	}
 }
@@ -189,13 +192,14 @@ func (b built) bound(d *rbacv1.RoleBinding) {
 // TestLeastPrivilege holds who has a token of the cluster's, and who has which
 // secret, in both ways to deploy.
 func TestLeastPrivilege(t *testing.T) {
-	for overlay, want := range map[string]struct{ launchers, removers, key []string }{
+	for overlay, want := range map[string]struct{ launchers, removers, key, forges []string }{
 		"per-function": {
 			[]string{"assignment-created"},
 			[]string{"clock-ticked", "job-cancelled", "job-completed", "job-failed", "job-retried"},
 			[]string{"assignment-created", "worker"},
+			[]string{"delivery-received", "status-requested"},
 		},
-		"fused": {[]string{"provider"}, []string{"clock-ticked"}, []string{"provider", "worker"}},
+		"fused": {[]string{"provider"}, []string{"clock-ticked"}, []string{"provider", "worker"}, []string{"trigger"}},
 	} {
 		t.Run(overlay, func(t *testing.T) {
 			b := build(t, overlay, "")
@@ -207,7 +211,7 @@ func TestLeastPrivilege(t *testing.T) {
 			}
 			equal(t, "launchers", subjects["launcher"], want.launchers)
 			equal(t, "removers", subjects["remover"], want.removers)
-			var tokens, pods, key, api []string
+			var tokens, pods, key, api, hooks, forges []string
 			for _, a := range all[*corev1.ServiceAccount](b) {
 				if a.AutomountServiceAccountToken == nil || *a.AutomountServiceAccountToken {
 					tokens = append(tokens, a.Name)
@@ -217,17 +221,28 @@ func TestLeastPrivilege(t *testing.T) {
 				if m := s.Spec.Template.Spec.AutomountServiceAccountToken; m == nil || *m {
 					pods = append(pods, s.Name)
 				}
-				if text := fmt.Sprint(s.Spec.Template.Spec.Containers[0].Env); strings.Contains(text, "relevo-worker") {
+				text := fmt.Sprint(s.Spec.Template.Spec.Containers[0].Env)
+				if strings.Contains(text, "_WEBHOOK_SECRET") {
+					hooks = append(hooks, s.Name)
+				}
+				if strings.Contains(text, "_GITHUB_TOKEN") {
+					forges = append(forges, s.Name)
+				}
+				if strings.Contains(text, "relevo-worker") {
 					key = append(key, s.Name)
 				} else if strings.Contains(text, "relevo-api") {
 					api = append(api, s.Name)
 				}
 			}
-			granted := slices.Concat(want.launchers, want.removers)
+			lookers := []string{"job-changed"}
+			equal(t, "lookers", subjects["looker"], lookers)
+			granted := slices.Concat(want.launchers, want.removers, lookers)
 			equal(t, "accounts with a token", tokens, append(granted, "job-source"))
 			equal(t, "pods with a token", pods, granted)
 			equal(t, "who has the workers' key", key, want.key)
 			equal(t, "who has the api's token", api, []string{"api"})
+			equal(t, "who has the webhooks' secrets", hooks, []string{"webhook"})
+			equal(t, "who has the forges' tokens", forges, want.forges)
 		})
 	}
 }
