@@ -98,9 +98,8 @@ func (c *client) list(ctx context.Context, repository, sha, folder string) ([]st
 	opts := scm.ListOptions{Size: pageSize}
 	for range pagesMost {
 		found, res, err := c.api.Contents.List(ctx, repository, folder, sha, opts)
-		var mismatch *json.UnmarshalTypeError
 		switch {
-		case errors.As(err, &mismatch): // GitHub and Gitea answer with an object: it is a file
+		case isFile(err):
 			return nil, nil
 		case err != nil:
 			return nil, err
@@ -116,6 +115,13 @@ func (c *client) list(ctx context.Context, repository, sha, folder string) ([]st
 		opts.Page, opts.URL = res.Page.Next, res.Page.NextURL
 	}
 	return nil, fmt.Errorf("the folder has more than %d files", pagesMost*pageSize)
+}
+
+// isFile tells by what could not be decoded that there is a file where a folder
+// was asked for: an object instead of a list.
+func isFile(err error) bool {
+	var mismatch *json.UnmarshalTypeError
+	return errors.As(err, &mismatch) && mismatch.Value == "object"
 }
 
 // changes collects the paths of a list of changes, page by page. Most is how
@@ -142,14 +148,6 @@ func changes(most int, page func(scm.ListOptions) ([]*scm.Change, *scm.Response,
 		opts.Page = res.Page.Next
 	}
 	return paths, false, nil
-}
-
-// credential is git's.
-func (c *client) credential() (Credential, error) {
-	if c.token == "" {
-		return Credential{Host: c.host}, nil
-	}
-	return Credential{Host: c.host, User: c.user, Password: c.password}, nil
 }
 
 // escape makes a path's names safe in an address; the slashes stay.
@@ -335,8 +333,9 @@ func (c checked) Tell(ctx context.Context, repository, sha string, s trigger.Sta
 // Credential implements Forge.
 func (c checked) Credential(_ context.Context, repository string) (credential Credential, err error) {
 	err = c.do("git's credential", repository, func() error {
-		credential, err = c.client.credential()
-		return err
+		credential.Host = c.client.host
+		credential.User, credential.Password = c.client.user, c.client.password
+		return nil
 	})
 	return credential, err
 }

@@ -135,7 +135,8 @@ func refused(res *http.Response, body []byte) error {
 		return &Later{After: wait(res), Err: a}
 	case a.status == http.StatusUnauthorized, a.status == http.StatusForbidden, a.status == http.StatusUnavailableForLegalReasons:
 		return fmt.Errorf("%w: %w", ErrDenied, a)
-	case a.status == http.StatusNotFound, a.status == http.StatusGone:
+	case a.status == http.StatusNotFound, a.status == http.StatusGone,
+		a.status == http.StatusUnprocessableEntity && strings.HasPrefix(a.text, "No commit found"): // GitHub's
 		return fmt.Errorf("%w: %w", ErrNotFound, a)
 	}
 	return a

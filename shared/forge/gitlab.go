@@ -2,6 +2,7 @@ package forge
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -86,7 +87,7 @@ func (m *labMerge) pull(by trigger.Actor) *trigger.Pull {
 		Merged: m.State == "merged", Open: m.State == "opened",
 	}
 	p.From.ID = string(m.SourceProjectID)
-	if m.AuthorID == id(by.ID) {
+	if m.AuthorID != "" && m.AuthorID == id(by.ID) {
 		p.Author = by
 	}
 	return p
@@ -105,7 +106,7 @@ func (e labEnvelope) happening(event, action string) trigger.Happening {
 
 // readGitLab goes by the body's word; a system hook's header says no more than
 // that it is one.
-func readGitLab(event string, body []byte) (trigger.Happening, error) {
+func readGitLab(_ string, body []byte) (trigger.Happening, error) {
 	what, err := decode[struct {
 		Kind string `json:"object_kind"`
 		Name string `json:"event_name"`
@@ -123,11 +124,12 @@ func readGitLab(event string, body []byte) (trigger.Happening, error) {
 	case "release":
 		return labRelease(body)
 	}
-	for _, given := range []string{what.Kind, what.Name} {
-		if word.MatchString(given) {
-			event = given
-			break
-		}
+	event := what.Kind
+	if event == "" {
+		event = what.Name
+	}
+	if !word.MatchString(event) {
+		return trigger.Happening{}, fmt.Errorf("neither object_kind nor event_name is an event: %.100q", event)
 	}
 	if event == "issue" || event == "work_item" {
 		return labIssue(body)
@@ -258,7 +260,7 @@ func labNote(body []byte) (trigger.Happening, error) {
 		labEnvelope
 		Note *struct {
 			Body      string `json:"note"`
-			On        string `json:"noteable_type"`
+			On        string `json:"noteable_type"` //nolint:misspell // GitLab's word
 			Action    string `json:"action"`
 			AuthorID  id     `json:"author_id"`
 			UpdatedAt moment `json:"updated_at"`

@@ -19,7 +19,10 @@ func (c gogsCalls) files(ctx context.Context, repository, sha, folder string) ([
 		Type string `json:"type"`
 	}
 	err := c.ask(ctx, http.MethodGet, fmt.Sprintf("api/v1/repos/%s/contents/%s?ref=%s", repository, escape(folder), sha), nil, &found)
-	if err != nil {
+	switch {
+	case isFile(err):
+		return nil, nil
+	case err != nil:
 		return nil, err
 	}
 	var paths []string

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -249,11 +250,11 @@ func facts(h trigger.Happening) map[string]string {
 		"repository": h.Repository.Name, "repository id": h.Repository.ID, "actor": h.Actor.Login, "actor name": h.Actor.Name, "ref": h.Ref, "sha": h.SHA, "before": h.Before,
 	}
 	if p := h.Pull; p != nil {
-		f["number"], f["title"], f["head"], f["base"] = fmt.Sprint(p.Number), p.Title, p.Head, p.Base
-		f["head sha"], f["fork"], f["open"], f["merged"] = p.HeadSHA, p.From.Name, fmt.Sprint(p.Open), fmt.Sprint(p.Merged)
+		f["number"], f["title"], f["head"], f["base"] = strconv.Itoa(p.Number), p.Title, p.Head, p.Base
+		f["head sha"], f["fork"], f["open"], f["merged"] = p.HeadSHA, p.From.Name, strconv.FormatBool(p.Open), strconv.FormatBool(p.Merged)
 	}
 	if c := h.Comment; c != nil {
-		f["comment"], f["number"] = c.Body, fmt.Sprint(c.Issue)
+		f["comment"], f["number"] = c.Body, strconv.Itoa(c.Issue)
 	}
 	return f
 }
@@ -275,12 +276,12 @@ func libraryFacts(kind string, hook scm.Webhook) map[string]string {
 		f["ref"], by = "refs/tags/"+scm.TrimRef(hook.Ref.Name), hook.Sender
 	case *scm.PullRequestHook:
 		p := hook.PullRequest
-		f["number"], f["title"], f["head"], f["base"] = fmt.Sprint(p.Number), p.Title, p.Source, p.Target
-		f["head sha"], f["fork"], f["merged"], by = p.Sha, p.Fork, fmt.Sprint(p.Merged), hook.Sender
+		f["number"], f["title"], f["head"], f["base"] = strconv.Itoa(p.Number), p.Title, p.Source, p.Target
+		f["head sha"], f["fork"], f["merged"], by = p.Sha, p.Fork, strconv.FormatBool(p.Merged), hook.Sender
 	case *scm.IssueCommentHook:
-		f["number"], f["comment"], by = fmt.Sprint(hook.Issue.Number), hook.Comment.Body, hook.Sender
+		f["number"], f["comment"], by = strconv.Itoa(hook.Issue.Number), hook.Comment.Body, hook.Sender
 	case *scm.PullRequestCommentHook:
-		f["number"], f["comment"], by = fmt.Sprint(hook.PullRequest.Number), hook.Comment.Body, hook.Sender
+		f["number"], f["comment"], by = strconv.Itoa(hook.PullRequest.Number), hook.Comment.Body, hook.Sender
 	}
 	if kind != forge.Bitbucket {
 		f["actor"] = by.Login

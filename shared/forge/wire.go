@@ -52,19 +52,22 @@ func (m *moment) UnmarshalJSON(b []byte) error {
 		}
 	}
 	var text string
-	if json.Unmarshal(b, &text) != nil {
-		return nil
-	}
-	for _, form := range momentForms {
-		if t, err := time.Parse(form, text); err == nil {
-			m.Time = t.UTC()
-			break
-		}
+	if json.Unmarshal(b, &text) == nil {
+		m.Time = readMoment(text, m.Time)
 	}
 	if y := m.Year(); y < 1 || y > 9999 { // JSON has no other years
 		m.Time = time.Time{}
 	}
 	return nil
+}
+
+func readMoment(text string, otherwise time.Time) time.Time {
+	for _, form := range momentForms {
+		if t, err := time.Parse(form, text); err == nil {
+			return t.UTC()
+		}
+	}
+	return otherwise
 }
 
 // latest of the times that are known.
