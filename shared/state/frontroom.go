@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/relevo-ci/relevo/shared/domain/trigger"
@@ -28,7 +29,8 @@ type tally struct {
 // headRoom is what a delivery counts beside its body: its outcomes grow.
 const headRoom = 4 << 10
 
-// evictLook is how many of the oldest deliveries are looked at to make room.
+// evictLook is how many of the oldest deliveries are looked at first to make
+// room; where they are not finished, more.
 const evictLook = 64
 
 // makeRoom counts a new delivery of that many bytes in, and lets the oldest
@@ -43,21 +45,18 @@ func (s *Front) makeRoom(ctx context.Context, c *protocol.Commit, counted protoc
 	most := max(cmp.Or(s.Most, 20_000)/frontPartitions, 1)
 	room := cmp.Or(s.Bytes, 512<<20) / frontPartitions
 	over := func() bool { return t.Count > most || t.Bytes > room && t.Count > 1 }
-	if over() {
-		oldest, _, err := s.Store.Head(ctx, c.Partition, evictLook)
+	for seen := 0; over(); {
+		oldest, length, err := s.Store.Head(ctx, c.Partition, max(evictLook, 4*seen))
 		if err != nil {
 			return fmt.Errorf("state: look for room in %s: %w", c.Partition, err)
 		}
-		for _, m := range oldest {
-			if !over() {
-				break
-			}
-			gone, err := s.evict(ctx, c, m, func(d *trigger.Delivery) bool { return d.State.Final() })
-			if err != nil {
-				return err
-			}
-			t.take(gone)
-			t.Dropped += gone.count
+		gone, err := s.evict(ctx, c, oldest[min(seen, len(oldest)):], over, t)
+		if err != nil {
+			return err
+		}
+		t.Dropped += gone
+		if seen = len(oldest); seen >= length {
+			break
 		}
 	}
 	if over() {
@@ -68,43 +67,41 @@ func (s *Front) makeRoom(ctx context.Context, c *protocol.Commit, counted protoc
 	return err
 }
 
-type evicted struct {
-	bytes int64
-	count int
-}
-
-func (t *tally) take(gone evicted) {
-	t.Bytes = max(t.Bytes-gone.bytes, 0)
-	t.Count = max(t.Count-gone.count, 0)
-}
-
-// evict adds the removal of a delivery to a commit, where it may go.
-func (s *Front) evict(ctx context.Context, c *protocol.Commit, m string, may func(*trigger.Delivery) bool) (evicted, error) {
-	id := idOf(m)
-	at := deliveryPlace(id)
-	docs, _, err := s.Store.Load(ctx, c.Partition, at.doc(), bodyDoc(id))
-	if err != nil {
-		return evicted{}, fmt.Errorf("state: load %s: %w", at.subject, err)
+// evict adds the removal of finished deliveries to a commit, in their order and
+// for as long as more says, and counts them out. It tells how many go.
+func (s *Front) evict(ctx context.Context, c *protocol.Commit, members []string, more func() bool, t *tally) (int, error) {
+	ids := make([]protocol.DocID, len(members))
+	for i, m := range members {
+		ids[i] = deliveryPlace(idOf(m)).doc()
 	}
-	d, err := decoded[trigger.Delivery](docs[0])
+	docs, _, err := s.Store.Load(ctx, c.Partition, ids...)
 	if err != nil {
-		return evicted{}, err
+		return 0, fmt.Errorf("state: load deliveries of %s: %w", c.Partition, err)
 	}
-	gone := evicted{}
-	if docs[0].Version > 0 {
-		if !may(d) {
-			return evicted{}, nil
+	gone := 0
+	for i, doc := range docs {
+		if !more() {
+			break
 		}
-		c.Puts = append(c.Puts, removed(docs[0]))
-		gone = evicted{d.Stored, 1}
+		d, err := decoded[trigger.Delivery](doc)
+		if err != nil {
+			return gone, err
+		}
+		if doc.Version == 0 || !d.State.Final() {
+			continue
+		}
+		t.Bytes, t.Count = max(t.Bytes-d.Stored, 0), max(t.Count-1, 0)
+		gone++
+		// A body is written once, with its delivery.
+		c.Puts = append(c.Puts, removed(doc), protocol.Doc{ID: bodyDoc(d.ID), Version: 2})
+		c.Queue = append(c.Queue, protocol.QueueOp{Member: members[i], Remove: true})
+		c.Due = append(c.Due, protocol.Due{Name: string(doc.ID)})
 	}
-	if docs[1].Version > 0 {
-		c.Puts = append(c.Puts, removed(docs[1]))
-	}
-	c.Queue = append(c.Queue, protocol.QueueOp{Member: m, Remove: true})
-	c.Due = append(c.Due, protocol.Due{Name: at.subject})
 	return gone, nil
 }
+
+// retireStep is how many deliveries one commit retires.
+const retireStep = 64
 
 // retireDeliveries drops the finished deliveries that were received before a
 // time.
@@ -114,18 +111,16 @@ func (s *Front) retireDeliveries(ctx context.Context, p protocol.Partition, befo
 		return err
 	}
 	limit := fmt.Sprintf("%013d/", before.UnixMilli())
-	for _, m := range members {
-		if m >= limit {
-			return nil
-		}
-		if err := s.retireDelivery(ctx, p, m); err != nil && !conflicted(err) {
+	old, _ := slices.BinarySearch(members, limit)
+	for some := range slices.Chunk(members[:old], retireStep) {
+		if err := s.retireSome(ctx, p, some); err != nil && !conflicted(err) {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *Front) retireDelivery(ctx context.Context, p protocol.Partition, m string) error {
+func (s *Front) retireSome(ctx context.Context, p protocol.Partition, members []string) error {
 	defer s.lock(p)()
 	docs, moment, err := s.Store.Load(ctx, p, tallyDoc)
 	if err != nil {
@@ -136,11 +131,10 @@ func (s *Front) retireDelivery(ctx context.Context, p protocol.Partition, m stri
 		return err
 	}
 	c := protocol.Commit{Partition: p, Epoch: moment.Epoch}
-	gone, err := s.evict(ctx, &c, m, func(d *trigger.Delivery) bool { return d.State.Final() })
-	if err != nil || len(c.Queue) == 0 {
+	gone, err := s.evict(ctx, &c, members, func() bool { return true }, t)
+	if err != nil || gone == 0 {
 		return err
 	}
-	t.take(gone)
 	doc, err := written(docs[0], t)
 	if err != nil {
 		return err

@@ -125,3 +125,27 @@ func TestRetireDeliveries(t *testing.T) {
 		}
 	})
 }
+
+// TestRoomBehindWhatIsUnfinished: the oldest that are not finished do not keep
+// younger ones from leaving.
+func TestRoomBehindWhatIsUnfinished(t *testing.T) {
+	d := inMemory()
+	d.Most = 16 * 80 // more than is looked at first
+	var kept []events.DeliveryID
+	for i := range 2 * d.Most {
+		r, err := d.Receive(t.Context(), "webhook", sent(fmt.Sprint(i)), []byte("{}"))
+		if err == nil {
+			kept = append(kept, r.Delivery.ID)
+		}
+		d.pass(time.Second)
+	}
+	for _, id := range kept[len(kept)-200:] {
+		d.finish(t, id, 1)
+	}
+	for i := range 20 {
+		d.receive(t, fmt.Sprint("later", i), "{}")
+	}
+	if _, _, err := d.Delivery(t.Context(), kept[0]); err != nil {
+		t.Errorf("the oldest, which nobody worked on, is gone: %v", err)
+	}
+}
