@@ -127,14 +127,26 @@ func took(from, to time.Time) string {
 
 func explainCommand() *cobra.Command {
 	var r remote
+	var delivery string
 	cmd := &cobra.Command{
-		Use:   "explain RUN",
-		Short: "Say why a run's jobs wait, or how they went wrong",
-		Args:  cobra.ExactArgs(1),
+		Use:   "explain RUN | --delivery ID",
+		Short: "Say why a run's jobs wait or went wrong, or why pipelines did not run",
+		Args:  cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if (delivery == "") == (len(args) == 0) {
+				return usage(errors.New("explain: name a run, or a delivery with --delivery"))
+			}
 			c, err := r.client()
 			if err != nil {
 				return err
+			}
+			if delivery != "" {
+				d, err := c.Delivery(cmd.Context(), delivery)
+				if err != nil {
+					return answered(err)
+				}
+				printDelivery(cmd.OutOrStdout(), d)
+				return nil
 			}
 			e, err := c.Explain(cmd.Context(), args[0])
 			if err != nil {
@@ -143,6 +155,7 @@ func explainCommand() *cobra.Command {
 			return printExplanation(cmd.OutOrStdout(), e)
 		},
 	}
+	cmd.Flags().StringVar(&delivery, "delivery", "", "a delivery: why each pipeline file ran or did not")
 	return r.bind(cmd)
 }
 

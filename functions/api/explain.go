@@ -35,7 +35,7 @@ func (a *API) gather(ctx context.Context, x *explainer) (err error) {
 	x.routes = a.Routes
 	names := []string{x.run.Group}
 	for _, j := range x.run.Jobs {
-		if j.State != pipeline.Pending {
+		if j.State != pipeline.Pending || j.Awaiting() {
 			continue
 		}
 		names = append(names, j.Request.Group)

@@ -56,6 +56,7 @@ func (a *API) register(mux *http.ServeMux) huma.API {
 	huma.Register(h, operation(h, "refuseJob", http.MethodPost, "/v1/jobs/{id}/refuse", "Refuse what a job awaits: it fails"), a.refuseJob)
 	a.registerArrivals(mux, h)
 	a.registerDeadLetters(h)
+	a.registerDeliveries(h)
 
 	tidy(h.OpenAPI().Components.Schemas.Map())
 	return h

@@ -56,6 +56,9 @@ func (x *explainer) pending(j *pipeline.Job) client.JobExplanation {
 		}
 		return e
 	}
+	if j.Awaiting() {
+		return client.JobExplanation{Until: j.Await.Deadline, Says: j.Reason}
+	}
 	if g := j.Request.Group; g != "" && !x.holds(g, j.Key) {
 		return client.JobExplanation{Says: x.waitsForGroup(g, j.Key)}
 	}
