@@ -61,7 +61,7 @@ Exit status: 0 succeeded, 1 a job failed, 2 usage or a bad file,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	root.AddCommand(runCommand(), lintCommand(), upCommand(), submitCommand(), getCommand(),
-		explainCommand(), logsCommand(), cancelCommand(), retryCommand(),
+		explainCommand(), logsCommand(), cancelCommand(), retryCommand(), approveCommand(),
 		deliveriesCommand(), replayDeliveryCommand(), deadLettersCommand())
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)

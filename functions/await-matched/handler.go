@@ -32,7 +32,7 @@ func New(runs *state.Runs, front *state.Front) fn.Function {
 				return res.Emitted, err
 			}
 			if err := front.RemoveAwait(ctx, awaited, e.Data.JobRef); err != nil {
-				slog.WarnContext(ctx, name+": forget a wait", "job", e.Data.JobRef.Subject(), "error", err)
+				slog.DebugContext(ctx, name+": forget a wait", "job", e.Data.JobRef.Subject(), "error", err)
 			}
 			return res.Emitted, nil
 		})

@@ -61,6 +61,8 @@ func (r *run) applyStart(e events.Envelope) {
 	switch e.Type {
 	case events.TypeJobRequested:
 		open(e, func(d events.JobRequested) { r.jobRequested(e.Time, d) })
+	case events.TypeAwaitRequested:
+		open(e, func(d events.AwaitRequested) { r.awaits(e.Time, d) })
 	case events.TypeOfferCreated:
 		open(e, func(d events.OfferCreated) {
 			if j := r.job(d.For.Job); j.reach(d.For.Attempt, queued) {
@@ -106,6 +108,18 @@ func (r *run) jobRequested(at time.Time, d events.JobRequested) {
 	if j.group != "" {
 		r.tell(j, "asks for its concurrency group ", j.group)
 	}
+}
+
+func (r *run) awaits(at time.Time, d events.AwaitRequested) {
+	j := r.job(d.Job)
+	if name := oneLine(d.Name); name != "" {
+		j.Name = name
+	}
+	if !j.reach(0, asked) {
+		return
+	}
+	j.asked, j.awaits = at, awaitWords(d)
+	r.tell(j, j.awaits)
 }
 
 func (r *run) created(d events.WorkerCreated) {

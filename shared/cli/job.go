@@ -43,6 +43,7 @@ type job struct {
 	place     events.Placement
 	preparing string
 	group     string
+	awaits    string // what it waits for, where it runs no steps
 	offer     *events.OfferCreated
 	notBefore time.Time
 	steps     []*step

@@ -226,3 +226,19 @@ func TestLogWriter(t *testing.T) {
 		t.Error("an output that fails goes unnoticed")
 	}
 }
+
+func TestPlainShowsWhatJobsAwait(t *testing.T) {
+	plan := Plan{Run: testRun, Pipeline: "gates", Jobs: []Job{{Key: "staged"}, {Key: "look"}}}
+	golden(t, "awaits.plain", plainOf(t, plan, Options{}, func(s *script) {
+		s.begin()
+		ref := func(key events.JobKey) events.JobRef { return events.JobRef{Run: testRun, Job: key} }
+		until := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
+		for range 2 { // told again
+			s.emit(events.AwaitRequested{JobRef: ref("staged"), Name: "staged", Type: "com.example.deployed", Where: "stage = 'eu'", Deadline: until})
+		}
+		s.emit(events.AwaitRequested{JobRef: ref("look"), Name: "Somebody looks", Approval: true, Deadline: until})
+		s.wait(time.Minute)
+		s.emit(events.JobCompleted{AttemptRef: events.AttemptRef{JobRef: ref("staged")}})
+		s.emit(events.JobFailed{AttemptRef: events.AttemptRef{JobRef: ref("look")}, Verdict: events.Failed, Reason: "refused by ada: not today"})
+	}))
+}

@@ -118,6 +118,18 @@ func endWords(j *job) string {
 	return ending(j.verdict) + took + attemptOf(j) + because(j.reason)
 }
 
+// awaitWords say what a job awaits, and until when.
+func awaitWords(d events.AwaitRequested) string {
+	what := "the event " + oneLine(d.Type)
+	if d.Where != "" {
+		what += " where " + oneLine(d.Where)
+	}
+	if d.Approval {
+		what = "an approval"
+	}
+	return "awaits " + what + " until " + d.Deadline.UTC().Format(time.RFC3339)
+}
+
 // detail says what a job does or waits for, in the tree.
 func (r *run) detail(j *job, now time.Time) string {
 	switch j.phase {
@@ -127,7 +139,7 @@ func (r *run) detail(j *job, now time.Time) string {
 		if j.group != "" {
 			return "waiting for the concurrency group " + j.group
 		}
-		return ""
+		return j.awaits
 	case queued:
 		return r.pools.why(j.offer)
 	case scheduled, launched:

@@ -1,5 +1,10 @@
 package client
 
+import (
+	"context"
+	"net/url"
+)
+
 // Receipts are the answer to CloudEvents, in the order in which they were sent.
 type Receipts struct {
 	Events []Receipt `json:"events"`
@@ -19,4 +24,14 @@ type Receipt struct {
 // Review is an answer to a job that awaits an approval.
 type Review struct {
 	Reason string `json:"reason,omitempty" maxLength:"1000" doc:"Shown with the job."`
+}
+
+// Approve answers a job that awaits an approval: it has succeeded.
+func (c *Client) Approve(ctx context.Context, job, reason string) (Job, error) {
+	return post[Job](ctx, c, "/v1/jobs/"+url.PathEscape(job)+"/approve", Review{Reason: reason}, "")
+}
+
+// Refuse answers it the other way: it has failed.
+func (c *Client) Refuse(ctx context.Context, job, reason string) (Job, error) {
+	return post[Job](ctx, c, "/v1/jobs/"+url.PathEscape(job)+"/refuse", Review{Reason: reason}, "")
 }

@@ -130,6 +130,10 @@ func (a *auditor) failed(r *watched, e events.Envelope, d events.JobFailed) {
 		to = pipeline.Terminated
 	}
 	a.final(r, d.Job, e.Type, to)
+	if r.shadow.JobSpec(d.Job).Await != nil {
+		a.gateFailed(r, e, d)
+		return
+	}
 	switch d.Verdict {
 	case events.Infra:
 		if j.infra < infraRetries {

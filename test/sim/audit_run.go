@@ -31,6 +31,7 @@ type watchedJob struct {
 	user      int // retries
 	infra     int
 	notBefore time.Time
+	asked     time.Time // when it began to await something
 	ended     events.Type
 	cancelled bool // a cancel of this job was acknowledged
 }
@@ -70,6 +71,9 @@ func (r *watched) wantedDues(want map[string]time.Duration, nudge time.Duration)
 		switch j.State {
 		case pipeline.Pending:
 			want[name] = nudge
+			if j.Await != nil {
+				want[name] = time.Hour
+			}
 		case pipeline.Scheduled:
 			want[name] = startDeadline
 		case pipeline.Running:
@@ -110,6 +114,8 @@ func (a *auditor) runEvent(r *watched, e events.Envelope) {
 	switch e.Type {
 	case events.TypeJobRequested:
 		a.requested(r, e, decode[events.JobRequested](a, e))
+	case events.TypeAwaitRequested:
+		a.awaited(r, e, decode[events.AwaitRequested](a, e))
 	case events.TypeJobScheduled:
 		a.scheduled(r, decode[events.JobScheduled](a, e))
 	case events.TypeJobStarted:
@@ -150,7 +156,11 @@ var moves = map[pipeline.JobState][]pipeline.JobState{
 // moved holds S5: states move along the table, and the stored one follows.
 func (a *auditor) moved(r *watched, key events.JobKey, to pipeline.JobState) {
 	j := r.job(key)
-	if !slices.Contains(moves[j.state], to) {
+	table := moves
+	if r.shadow.JobSpec(key).Await != nil {
+		table = gateMoves
+	}
+	if !slices.Contains(table[j.state], to) {
 		a.fail("S5: %s of %s went from %q to %s", key, r.id, j.state, to)
 	}
 	j.state = to
@@ -178,14 +188,21 @@ func (a *auditor) requested(r *watched, e events.Envelope, d events.JobRequested
 		a.fail("S5: attempt %d of %s asked for before its back-off was over", d.Attempt, d.Job)
 	}
 	a.moved(r, d.Job, pipeline.Pending)
-	spec := r.shadow.JobSpec(d.Job)
+	if spec := r.shadow.JobSpec(d.Job); spec.Await != nil {
+		a.fail("S5: an attempt of %s of %s was asked for, which only waits", d.Job, r.id)
+	} else {
+		a.needsMet(r, spec)
+	}
+}
+
+func (a *auditor) needsMet(r *watched, spec *pipeline.JobSpec) {
 	for _, n := range r.needs(spec) {
 		state := r.shadow.Job(n.Key).State
 		switch {
 		case !state.Final():
-			a.fail("S5: %s asked for while %s, which it needs, is %q", d.Job, n.Key, state)
+			a.fail("S5: %s asked for while %s, which it needs, is %q", spec.Key, n.Key, state)
 		case spec.If == nil && state != pipeline.Succeeded:
-			a.fail("S5: %s asked for though %s, which it needs, is %s", d.Job, n.Key, state)
+			a.fail("S5: %s asked for though %s, which it needs, is %s", spec.Key, n.Key, state)
 		}
 	}
 }
@@ -220,14 +237,18 @@ func (a *auditor) scheduled(r *watched, d events.JobScheduled) {
 
 func (a *auditor) completed(r *watched, e events.Envelope, d events.JobCompleted) {
 	a.final(r, d.Job, e.Type, pipeline.Succeeded)
+	if r.cancelled || r.job(d.Job).cancelled {
+		a.fail("S9: %s succeeded after an acknowledged cancel", d.Job)
+	}
+	if r.shadow.JobSpec(d.Job).Await != nil {
+		a.woken(r, d)
+		return
+	}
 	if d.Fence != r.shadow.Job(d.Job).Current().Fence {
 		a.fail("S2: %s completed by the stale fence %s", d.Job, d.Fence)
 	}
 	if d.Outputs["who"] != d.Fence.String() {
 		a.fail("S2: %s completed under fence %s with the outputs of %s", d.Job, d.Fence, d.Outputs["who"])
-	}
-	if r.cancelled || r.job(d.Job).cancelled {
-		a.fail("S9: %s succeeded after an acknowledged cancel", d.Job)
 	}
 	a.wholeLog(r, d.AttemptRef)
 }

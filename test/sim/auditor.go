@@ -33,6 +33,7 @@ type auditor struct {
 	told      map[string]bool        // ids ever published
 	sent      map[string]int64       // how much of its log a worker sent, by nonce
 	emitted   map[string]events.Type // what the ledgers say was emitted
+	arrived   map[string][]time.Time // events from outside that were acknowledged, by subject
 	stale     map[string]time.Time   // since when a worker is of no live attempt
 	rolled    time.Time              // the last restart that lost writes
 	unheard   map[string]bool        // attempts whose worker's hello a restart lost
@@ -44,7 +45,7 @@ func newAuditor(w *World) *auditor {
 	a := &auditor{
 		w: w, runs: map[events.RunID]*watched{}, workers: map[string]string{}, heard: map[string]time.Time{},
 		nodeOf: map[events.AssignmentID]events.NodeID{}, stale: map[string]time.Time{}, unheard: map[string]bool{},
-		told: map[string]bool{}, sent: map[string]int64{},
+		told: map[string]bool{}, sent: map[string]int64{}, arrived: map[string][]time.Time{},
 	}
 	a.reset()
 	return a
@@ -198,6 +199,10 @@ func (a *auditor) dueEntries(p protocol.Partition) {
 	a.w.now = now
 	if err != nil {
 		a.fail("L1: due entries: %v", err)
+		return
+	}
+	if isFront(p) {
+		a.frontDues(p, due)
 		return
 	}
 	want := map[string]time.Duration{}

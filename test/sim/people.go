@@ -40,6 +40,9 @@ func (w *World) submit(i int, spec pipeline.Spec) {
 		w.after(w.between(0, 90*time.Second), func() { w.cancel(id, "") })
 	}
 	for _, s := range spec.Jobs {
+		if s.Await != nil {
+			w.wake(id, s)
+		}
 		if w.chance(w.faults.CancelJob) {
 			w.after(w.between(0, 90*time.Second), func() { w.cancel(id, s.Key) })
 		}

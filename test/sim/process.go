@@ -63,13 +63,14 @@ func (w *World) boot(at int) *process {
 		return nil
 	}
 	reports := &worker.Reports{Runs: runs, Logs: w.logs, Publish: publish}
+	front := &state.Front{Committer: p.commit}
 	clock := &clockticked.Clock{
-		Runs: runs, Pools: pools, Groups: groups, Workers: ws, Publish: publish, StartGrace: w.startGrace,
+		Runs: runs, Pools: pools, Groups: groups, Front: front, Workers: ws, Publish: publish, StartGrace: w.startGrace,
 		Direct: func(ctx context.Context, e events.Envelope) error { return w.directly(ctx, p, e, 0) },
 	}
 	p.deps = functions.Deps{
 		Runs: runs, Pools: pools, Groups: groups, Workers: ws, Clock: clock, Reports: reports,
-		Routes: scheduling.Pools{Default: pool},
+		Routes: scheduling.Pools{Default: pool}, Doors: front, Front: doors(front, runs),
 	}
 	p.table = functions.All(p.deps)
 	return p
@@ -162,7 +163,7 @@ func (w *World) publish(p *process, es []events.Envelope) {
 		for i := range p.table {
 			f := &p.table[i]
 			switch {
-			case f.On != e.Type:
+			case !f.Takes(e.Type):
 			case w.chance(w.faults.Lose / 2):
 				w.count("event lost for one subscriber")
 			default:
@@ -182,7 +183,7 @@ func (w *World) directly(ctx context.Context, p *process, e events.Envelope, dep
 	var errs []error
 	for i := range p.table {
 		f := p.table[i]
-		if f.On != e.Type || f.Handle == nil {
+		if !f.Takes(e.Type) {
 			continue
 		}
 		out, err := f.Handle(ctx, e)

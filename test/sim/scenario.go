@@ -132,8 +132,8 @@ func (w *World) pipeline() pipeline.Spec {
 	}
 	n := 1 + w.rng.IntN(4)
 	for j := range n {
-		job := w.job("j"+strconv.Itoa(j), s.Jobs)
-		if w.rng.IntN(5) != 0 {
+		job := w.gated(w.job("j"+strconv.Itoa(j), s.Jobs))
+		if w.rng.IntN(5) != 0 || job.Await != nil {
 			s.Jobs = append(s.Jobs, job)
 			continue
 		}

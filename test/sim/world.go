@@ -18,6 +18,7 @@ import (
 // faked time. Everything in it runs on one goroutine.
 type World struct {
 	rng   *rand.Rand
+	gates *rand.Rand // see gates.go
 	seed  uint64
 	now   time.Time
 	queue actions
@@ -82,7 +83,7 @@ const pool events.PoolID = "sim"
 // NewWorld makes a world for a seed.
 func NewWorld(seed uint64, f Faults, open func(clock func() time.Time) backing) *World {
 	w := &World{
-		rng: rand.New(rand.NewPCG(seed, 0x5eed)), seed: seed, now: epoch0, faults: f,
+		rng: rand.New(rand.NewPCG(seed, 0x5eed)), gates: rand.New(rand.NewPCG(seed, 0x9a7e)), seed: seed, now: epoch0, faults: f,
 		counts: map[string]int{}, declared: map[events.NodeID]events.CapacityUpdated{}, deaf: f.Deaf, fixed: true, offerTTL: 6 * time.Hour,
 	}
 	if w.rng.IntN(4) == 0 {
@@ -195,9 +196,15 @@ func (w *World) deliver(function string, e events.Envelope, try int) {
 
 // tick runs the clock of one process.
 func (w *World) tick() {
+	next := w.now
 	w.in(func(p *process) {
 		w.checks.ticking = p
-		_, _, err := p.deps.Clock.Tick(context.Background())
+		var now time.Time
+		var err error
+		next, now, err = p.deps.Clock.Tick(context.Background())
+		if next.IsZero() || err != nil {
+			next = now
+		}
 		w.note("tick %v", err)
 		if err != nil && w.now.Before(w.store.away) {
 			p.blind = w.now
@@ -209,7 +216,8 @@ func (w *World) tick() {
 	w.looked = false
 	every := time.Second
 	if w.calm {
-		every = 5 * time.Second
+		// A gate may wait for half an hour yet.
+		every = min(max(5*time.Second, next.Sub(w.now)), time.Minute)
 	}
 	w.after(every, w.tick)
 }

@@ -4,7 +4,7 @@ import "slices"
 
 // Bugs is the table of all that are planted.
 func Bugs() []Bug {
-	return slices.Concat(fences(), workers(), atomicity(), timers(), outbox(), transitions(), budgets(), groups(), capacity())
+	return slices.Concat(fences(), workers(), atomicity(), timers(), outbox(), transitions(), budgets(), groups(), capacity(), waits())
 }
 
 func bug(name, breaks string, edits ...Edit) Bug {
