@@ -21,7 +21,8 @@ import (
 )
 
 // Partition names a unit of atomicity: p00 … p63 for runs, pool:<id> for a
-// pool, group:<name> for a concurrency group.
+// pool, group:<name> for a concurrency group, front:00 … front:15 for the front
+// doors.
 type Partition string
 
 // RunPartitions is how many partitions runs are spread over. It is fixed: a

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/relevo-ci/relevo/shared/domain/trigger"
@@ -149,12 +150,18 @@ func digest(body []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// packers are used again: one costs more than what most bodies need.
+var packers = sync.Pool{New: func() any {
+	w, _ := gzip.NewWriterLevel(io.Discard, gzip.BestSpeed) // the level is one
+	return w
+}}
+
 func pack(body []byte) ([]byte, error) {
 	var out bytes.Buffer
-	w, err := gzip.NewWriterLevel(&out, gzip.BestSpeed)
-	if err == nil {
-		_, err = w.Write(body)
-	}
+	w, _ := packers.Get().(*gzip.Writer)
+	defer packers.Put(w)
+	w.Reset(&out)
+	_, err := w.Write(body)
 	if err == nil {
 		err = w.Close()
 	}

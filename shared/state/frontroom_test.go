@@ -38,15 +38,17 @@ func TestRoom(t *testing.T) {
 		for id := range ids {
 			d.finish(t, id, 1)
 		}
-		for i := range 400 {
+		for i := range 200 {
 			d.receive(t, fmt.Sprint("later", i), "{}")
-			list, _, err := d.Deliveries(t.Context(), "", 1000)
-			if err != nil || len(list) > d.Most {
-				t.Fatalf("%d are kept, %v", len(list), err)
-			}
 			if i%8 == 0 {
+				list, _, err := d.Deliveries(t.Context(), "", 1000)
+				if err != nil || len(list) > d.Most {
+					t.Fatalf("%d are kept, %v", len(list), err)
+				}
 				for _, x := range list {
-					d.finish(t, x.ID, 1)
+					if !x.State.Final() {
+						d.finish(t, x.ID, 1)
+					}
 				}
 			}
 			if d.pass != nil {

@@ -153,15 +153,14 @@ type Telling struct {
 // Heard notes what came of the tellings of a claim. After is how long the forge
 // asked to be left alone; of a failure it is at least a growing while.
 func (r *Report) Heard(em *events.Emitter, claim string, tellings []Telling, after time.Duration) {
-	mine := r.Claim != nil && r.Claim.ID == claim
 	failure := ""
 	for _, t := range tellings {
 		if t.Failure != "" && !t.Never {
 			failure = t.Failure
 		}
-		r.heard(t, mine, em.Now)
+		r.heard(t, em.Now)
 	}
-	if mine {
+	if r.Claim != nil && r.Claim.ID == claim {
 		r.Claim = nil
 	}
 	if failure == "" {
@@ -174,7 +173,7 @@ func (r *Report) Heard(em *events.Emitter, claim string, tellings []Telling, aft
 	r.ask(em)
 }
 
-func (r *Report) heard(t Telling, mine bool, now time.Time) {
+func (r *Report) heard(t Telling, now time.Time) {
 	i, known := slices.BinarySearchFunc(r.Contexts, t.Status.Context, func(k *Known, c string) int { return cmp.Compare(k.Context, c) })
 	if !known {
 		return
@@ -185,11 +184,9 @@ func (r *Report) heard(t Telling, mine bool, now time.Time) {
 	case t.Failure != "" && t.Never && same:
 		k.Refused = bounded(t.Failure, mostReason)
 	case t.Failure != "":
-	case !mine && !same:
-		// Its claim was over, and another may have told something newer before or
-		// after it: the newest is told once more.
-		k.Told = nil
 	default:
+		// Of one whose claim was over it may be older than what another told: then
+		// the newest is told once more.
 		k.Told = &Told{Run: t.Status.Run, State: t.Status.State, At: now}
 	}
 }
