@@ -1,0 +1,338 @@
+// Package forges drives the front doors of git forges from end to end in one
+// process: a fake forge over real git delivers, functions on a bus work, workers
+// are played.
+package forges
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/relevo-ci/relevo/deploy/inprocess"
+	"github.com/relevo-ci/relevo/events"
+	"github.com/relevo-ci/relevo/functions/api"
+	"github.com/relevo-ci/relevo/providers/fake"
+	"github.com/relevo-ci/relevo/shared/client"
+	"github.com/relevo-ci/relevo/shared/domain/execution"
+	"github.com/relevo-ci/relevo/shared/domain/pipeline"
+	"github.com/relevo-ci/relevo/shared/domain/trigger"
+	"github.com/relevo-ci/relevo/shared/fn"
+	"github.com/relevo-ci/relevo/shared/forge"
+	"github.com/relevo-ci/relevo/shared/forge/forgetest"
+	"github.com/relevo-ci/relevo/shared/forge/steady"
+	"github.com/relevo-ci/relevo/shared/logs"
+	"github.com/relevo-ci/relevo/shared/memory"
+	"github.com/relevo-ci/relevo/shared/provider"
+)
+
+const (
+	shop     = "acme/shop"
+	fork     = "stranger/shop"
+	secret   = "n3w-hook-s3cret"
+	old      = "0ld-hook-s3cret"
+	patience = 2 * time.Minute
+)
+
+// Accounts of the forge.
+var (
+	dev      = trigger.Actor{Login: "dev"}      // may write
+	stranger = trigger.Actor{Login: "stranger"} // may not
+)
+
+// rig is an installation that a fake forge delivers to.
+type rig struct {
+	t      *testing.T
+	kind   string
+	server *forgetest.Server
+	host   *inprocess.Host
+	http   http.Handler // the front doors
+	client *client.Client
+	log    *journal
+
+	work, forked string // clones of the repository and of its fork
+	ids          atomic.Int64
+	hold         chan struct{} // while it is there, workers do not end
+	// fault, where set, answers a telling in the forge's place; it tells whether
+	// it did.
+	fault atomic.Pointer[func(w http.ResponseWriter, r *http.Request) bool]
+
+	mu   sync.Mutex
+	runs map[events.RunID]events.RunRequested
+}
+
+func newRig(t *testing.T, kind string) *rig {
+	t.Helper()
+	r := &rig{t: t, kind: kind, server: forgetest.New(t, kind), log: &journal{}, runs: map[events.RunID]events.RunRequested{}}
+	r.work, r.forked = r.repository(shop), ""
+	gate := httptest.NewServer(http.HandlerFunc(r.gate))
+	t.Cleanup(gate.Close)
+	settings := r.server.Settings(secret, old)
+	settings.URL, settings.Client = gate.URL, &http.Client{Timeout: 2 * time.Second}
+	f, err := forge.New(settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	policy := pipeline.DefaultPolicy()
+	policy.Lease = time.Hour
+	workers := fake.New()
+	workers.Launched = func(l execution.Launch) { go r.play(l) }
+	r.host, err = inprocess.Start(t.Context(), inprocess.Options{
+		Store: memory.New(time.Now, "test"), Fresh: true, Logs: logs.NewMemory(16 << 20), Policy: policy, OfferTTL: time.Hour,
+		Providers: map[string]provider.Provider{"fake": workers}, API: &api.API{}, Log: log, Public: "https://ci.example/",
+		Forges: []forge.Forge{steady.New(f, steady.Settings{Rest: time.Second, Pause: time.Millisecond})},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 10*time.Second)
+		defer cancel()
+		_ = r.host.Close(ctx)
+	})
+	r.host.Tap(r.see)
+	if err := r.host.Declare(t.Context(), events.CapacityUpdated{
+		Node: "n", Provider: "fake", Capacity: events.Resources{CPU: 64000, Memory: 64 << 30, Slots: 64}, Labels: []string{"linux"}, Since: time.Now(),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	r.serve()
+	return r
+}
+
+// serve finds the front doors in the table, as relevo up does.
+func (r *rig) serve() {
+	mux := http.NewServeMux()
+	for _, f := range r.host.Table {
+		switch f.Name {
+		case "api":
+			mux.Handle("/", f.HTTP)
+		case "webhook":
+			mux.Handle("/webhooks/", f.HTTP)
+		}
+	}
+	r.http = mux
+	s := httptest.NewServer(mux)
+	r.t.Cleanup(s.Close)
+	r.client = &client.Client{BaseURL: s.URL}
+}
+
+// gate stands before the forge.
+func (r *rig) gate(w http.ResponseWriter, q *http.Request) {
+	telling := q.Method == http.MethodPost && strings.Contains(q.URL.Path, "/status")
+	if f := r.fault.Load(); f != nil && telling && (*f)(w, q) {
+		return
+	}
+	r.server.ServeHTTP(w, q)
+}
+
+// failing lets f answer tellings in the forge's place; nil: no more.
+func (r *rig) failing(f func(w http.ResponseWriter, r *http.Request) bool) {
+	if f == nil {
+		r.fault.Store(nil)
+		return
+	}
+	r.fault.Store(&f)
+}
+
+func (r *rig) see(e events.Envelope) {
+	if e.Type != events.TypeRunRequested {
+		return
+	}
+	if ev, err := events.Decode[events.RunRequested](e); err == nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.runs[ev.Data.Run] = ev.Data
+	}
+}
+
+// started are the runs so far.
+func (r *rig) started() []events.RunRequested {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var all []events.RunRequested
+	for _, req := range r.runs {
+		all = append(all, req)
+	}
+	return all
+}
+
+// play is a worker: its job succeeds, unless its name says otherwise.
+func (r *rig) play(l execution.Launch) {
+	ctx := r.t.Context()
+	say := func(kind string, end *execution.Ending) {
+		for ctx.Err() == nil {
+			_, err := r.host.Deps.Reports.Report(ctx, execution.Report{AttemptRef: l.AttemptRef, Worker: l.Worker, Nonce: "n", Kind: kind, End: end})
+			if err == nil || !fn.KindOf(err).Retry() {
+				return
+			}
+		}
+	}
+	say(execution.Hello, nil)
+	if r.hold != nil {
+		select {
+		case <-r.hold:
+		case <-ctx.Done():
+			return
+		}
+	}
+	verdict := events.Succeeded
+	switch l.Job.ID {
+	case "fails":
+		verdict = events.Failed
+	case "breaks":
+		verdict = events.Infra
+	}
+	say(execution.End, &execution.Ending{Verdict: verdict, Reason: "so it is"})
+}
+
+// repository makes one on the forge, and gives a clone.
+func (r *rig) repository(name string) string {
+	r.t.Helper()
+	bare, work := filepath.Join(r.t.TempDir(), "repo.git"), filepath.Join(r.t.TempDir(), "work")
+	r.git(".", "init", "-q", "--bare", "-b", "main", bare)
+	r.git(".", "clone", "-q", bare, work)
+	r.server.Add(name, bare)
+	r.server.Grant(name, dev.Login, trigger.Write)
+	r.server.Grant(name, stranger.Login, trigger.Read)
+	return work
+}
+
+func (r *rig) git(dir string, args ...string) string {
+	r.t.Helper()
+	cmd := exec.CommandContext(r.t.Context(), "git", append([]string{"-c", "user.name=admin", "-c", "user.email=admin@acme.example"}, args...)...)
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		r.t.Fatalf("git %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// commit writes files, of path and text, and pushes them to a branch.
+func (r *rig) commit(work, branch, message string, files ...string) (sha string) {
+	r.t.Helper()
+	for i := 0; i+1 < len(files); i += 2 {
+		path := filepath.Join(work, files[i])
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			r.t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(files[i+1]), 0o600); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	r.git(work, "add", "-A")
+	r.git(work, "commit", "-q", "--allow-empty", "-m", message)
+	r.git(work, "push", "-q", "origin", "HEAD:refs/heads/"+branch)
+	return r.git(work, "rev-parse", "HEAD")
+}
+
+// post sends a delivery as it is.
+func (r *rig) post(kind string, header http.Header, body io.Reader) *httptest.ResponseRecorder {
+	q := httptest.NewRequestWithContext(r.t.Context(), http.MethodPost, "/webhooks/"+kind, body)
+	q.Header = header
+	rec := httptest.NewRecorder()
+	r.http.ServeHTTP(rec, q)
+	return rec
+}
+
+// deliver sends a signed delivery of its own id, and waits until it is worked on.
+func (r *rig) deliver(d forgetest.Delivery) client.Delivery {
+	r.t.Helper()
+	got := r.accepted(r.post(r.kind, d.Sign(r.kind, secret, "d-"+strconv.FormatInt(r.ids.Add(1), 10)), bytes.NewReader(d.Body)))
+	return r.done(got.Delivery)
+}
+
+func (r *rig) accepted(rec *httptest.ResponseRecorder) client.Received {
+	r.t.Helper()
+	var got client.Received
+	if err := json.Unmarshal(rec.Body.Bytes(), &got); rec.Code != http.StatusAccepted || err != nil || got.Delivery == "" || got.Outcome == "" {
+		r.t.Fatalf("answered %d: %s", rec.Code, rec.Body)
+	}
+	return got
+}
+
+// done waits until a delivery was worked on.
+func (r *rig) done(id string) client.Delivery {
+	r.t.Helper()
+	var d client.Delivery
+	r.eventually("the delivery "+id+" is done", func() bool {
+		var err error
+		if d, err = r.client.Delivery(r.t.Context(), id); err != nil {
+			r.t.Fatal(err)
+		}
+		return d.State == "done"
+	})
+	return d
+}
+
+// told is what the forge was told of a commit: context state, in order.
+func (r *rig) told(sha string) string {
+	var all []string
+	for _, told := range r.server.Told(shop, sha) {
+		all = append(all, told.Context+" "+strings.ToLower(told.State))
+	}
+	return strings.Join(all, ", ")
+}
+
+func (r *rig) tells(sha, want string) {
+	r.t.Helper()
+	r.eventually("the forge is told "+want, func() bool { return len(r.told(sha)) >= len(want) })
+	if got := r.told(sha); got != want {
+		r.t.Errorf("the forge was told %s, want %s", got, want)
+	}
+}
+
+func (r *rig) eventually(what string, ok func() bool) {
+	r.t.Helper()
+	deadline := time.After(patience)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-deadline:
+			r.t.Fatalf("it never came about that %s\n%s", what, r.log.text())
+		case <-tick.C:
+		}
+	}
+}
+
+// journal is all that was logged.
+type journal struct {
+	mu  sync.Mutex
+	all bytes.Buffer
+}
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.all.Write(p)
+}
+
+func (j *journal) text() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.all.String()
+}
+
+const build = "name: build\non: [push, pull_request]\njobs: {a: {steps: [{run: make}]}}\n"
+
+// pushed pushes the build pipeline to main, and gives the delivery of it.
+func (r *rig) pushed(more ...string) (sha string, d forgetest.Delivery) {
+	r.t.Helper()
+	sha = r.commit(r.work, "main", "change", append([]string{".relevo/build.yaml", build}, more...)...)
+	return sha, r.server.Push(shop, "refs/heads/main", "", sha, dev)
+}
