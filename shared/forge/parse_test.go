@@ -118,6 +118,31 @@ func TestAnnotatedTags(t *testing.T) {
 	}
 }
 
+// TestChangedPaths are told where the commits are all that lies between: not of
+// a forced push, a new branch, or a list that is cut off.
+func TestChangedPaths(t *testing.T) {
+	commit := fmt.Sprintf(`{"id":%q,"added":["b"],"modified":["a","b"],"removed":["c"]}`, shaB)
+	for _, c := range []struct {
+		forced, before string
+		commits        int
+		want           []string
+	}{
+		{"false", shaA, 1, []string{"a", "b", "c"}},
+		{"true", shaA, 1, nil},
+		{"null", shaA, 1, nil},
+		{"false", gone, 1, nil},
+		{"false", shaA, 0, nil},
+		{"false", shaA, 2047, []string{"a", "b", "c"}},
+		{"false", shaA, 2048, nil},
+	} {
+		commits := strings.TrimPrefix(strings.Repeat(","+commit, c.commits), ",")
+		h, err := read(t, forge.GitHub, "push", fmt.Sprintf(`{"ref":"refs/heads/main","before":%q,"after":%q,"forced":%s,"commits":[%s],%s}`, c.before, shaB, c.forced, commits, hubRepo))
+		if err != nil || !slices.Equal(h.Changed, c.want) || (h.Changed == nil) != (c.want == nil) {
+			t.Errorf("%+v: %q, %v", c, h.Changed, err)
+		}
+	}
+}
+
 // TestManyRefs: Bitbucket tells of a whole push at once, and none is lost.
 func TestManyRefs(t *testing.T) {
 	body := fmt.Sprintf(`{"actor":{"uuid":"{9}"},"repository":{"full_name":"o/r","uuid":"{7}"},"push":{"changes":[
@@ -148,6 +173,10 @@ func TestForkThatIsGone(t *testing.T) {
 	h, err = read(t, forge.GitLab, "Merge Request Hook", strings.NewReplacer(`"source_project_id":8`, `"source_project_id":null`, `{"id":8,"path_with_namespace":"x/r"}`, "null").Replace(labMerge("open", "", "")))
 	if err != nil || !h.Fork() {
 		t.Errorf("%+v %v", h, err)
+	}
+	h, err = read(t, forge.GitLab, "Merge Request Hook", strings.NewReplacer(`"source_project_id":8`, `"source_project_id":7`, `{"id":8,"path_with_namespace":"x/r"}`, "null").Replace(labMerge("open", "", "")))
+	if err != nil || h.Fork() {
+		t.Errorf("the project's own, by its number: %+v %v", h, err)
 	}
 }
 

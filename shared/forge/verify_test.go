@@ -3,6 +3,7 @@ package forge_test
 import (
 	"crypto/hmac"
 	"crypto/sha1"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"net/http"
@@ -49,6 +50,14 @@ func TestSignatures(t *testing.T) {
 		sha1Alone.Add("X-Hub-Signature", "sha1="+hex.EncodeToString(old.Sum(nil)))
 		unsigned := map[string]bool{forge.Bitbucket: false, forge.Stash: false}
 		_, same := unsigned[kind] // X-Hub-Signature is their own header
+		keyless := hmac.New(sha256.New, nil)
+		keyless.Write(body)
+		ofNone := strings.TrimSuffix(value, sum(body)) + hex.EncodeToString(keyless.Sum(nil))
+		bare := strings.TrimPrefix(value, "sha256=")
+		var ofBare error
+		if bare != value {
+			ofBare = forge.ErrSignature
+		}
 		for _, c := range []struct {
 			what    string
 			secrets []string
@@ -61,7 +70,8 @@ func TestSignatures(t *testing.T) {
 			{"the newer secret", []string{secret, "an old one"}, right, body, nil},
 			{"a secret that is no more", []string{"a new one", "another"}, right, body, forge.ErrSignature},
 			{"no secret is live", nil, right, body, forge.ErrSignature},
-			{"an empty secret is none", []string{""}, with(strings.Replace(value, secret, "", 1)), body, map[bool]error{true: forge.ErrUnsigned, false: forge.ErrSignature}[kind == forge.GitLab]},
+			{"an empty secret is none", []string{""}, with(ofNone), body, forge.ErrSignature},
+			{"without its prefix", []string{secret}, with(bare), body, ofBare},
 			{"unsigned", []string{secret}, with(), body, forge.ErrUnsigned},
 			{"empty", []string{secret}, with(""), body, forge.ErrUnsigned},
 			{"twice", []string{secret}, with(value, value), body, forge.ErrSignature},

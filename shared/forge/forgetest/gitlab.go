@@ -29,8 +29,15 @@ func labState(p trigger.Pull) string {
 	return "closed"
 }
 
+// Blocked is an account that GitLab keeps as a member, and lets do nothing.
+const Blocked = "blocked"
+
 func labUser(a trigger.Actor) object {
-	return object{"id": accountID(a.Login), "username": a.Login, "state": "active"}
+	state := "active"
+	if a.Login == Blocked {
+		state = "blocked"
+	}
+	return object{"id": accountID(a.Login), "username": a.Login, "state": state}
 }
 
 // gitlab answers /api/v4/users and /api/v4/projects/{id or path}/….

@@ -15,6 +15,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -38,6 +39,9 @@ type Server struct {
 	stuck   chan struct{} // closed when the test ends
 	asked   []string
 	same    int
+	// versions of an answer by its address: tags of different addresses are alike,
+	// as the forges' own may be.
+	versions map[string][]string
 }
 
 // A Fault is what one request gets instead of an answer.
@@ -66,7 +70,7 @@ func New(t testing.TB, kind string) *Server {
 		t.Fatal("forgetest: git: ", err)
 	}
 	s := &Server{
-		Kind: kind, Token: "token-of-" + kind, repos: map[string]*repository{}, stuck: make(chan struct{}),
+		Kind: kind, Token: "token-of-" + kind, repos: map[string]*repository{}, stuck: make(chan struct{}), versions: map[string][]string{},
 		backend: strings.TrimSpace(string(home)) + "/git-http-backend",
 	}
 	if routes[kind] == nil {
@@ -238,6 +242,19 @@ func (s *Server) allowed(h http.Header) bool {
 	return h.Get("Authorization") == "Bearer "+s.Token
 }
 
+// tag numbers the versions of an answer.
+func (s *Server) tag(address string, body []byte) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sum := fmt.Sprintf("%x", sha256.Sum256(body))
+	n := slices.Index(s.versions[address], sum)
+	if n < 0 {
+		n = len(s.versions[address])
+		s.versions[address] = append(s.versions[address], sum)
+	}
+	return fmt.Sprintf(`W/"%d"`, n+1)
+}
+
 func (s *Server) write(w http.ResponseWriter, r *http.Request, a answer, cut bool) {
 	body, raw := a.body.([]byte)
 	if !raw && a.body != nil {
@@ -253,7 +270,7 @@ func (s *Server) write(w http.ResponseWriter, r *http.Request, a answer, cut boo
 	}
 	w.Header().Set("X-RateLimit-Remaining", "4999")
 	if r.Method == http.MethodGet && a.status == http.StatusOK {
-		tag := fmt.Sprintf(`"%x"`, sha256.Sum256(body))
+		tag := s.tag(r.URL.String()+r.Header.Get("Accept"), body)
 		w.Header().Set("ETag", tag)
 		if r.Header.Get("If-None-Match") == tag {
 			s.mu.Lock()

@@ -168,6 +168,11 @@ func tryLevels(t *testing.T, w *World) {
 			t.Errorf("%s: got %v, %v, want %v", login, got, err, want)
 		}
 	}
+	if w.Grant(Repo, Blocked, trigger.Admin); w.Kind == forge.GitLab {
+		if got, err := w.Forge.Level(t.Context(), Repo, Blocked); err != nil || got != trigger.None {
+			t.Errorf("a blocked account: %v, %v", got, err)
+		}
+	}
 	for _, login := range []string{"", "..", "a/b", "a\nb"} {
 		if got, err := w.Forge.Level(t.Context(), Repo, login); err == nil || got != trigger.None {
 			t.Errorf("%q: %v, %v", login, got, err)

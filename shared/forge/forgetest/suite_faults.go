@@ -153,6 +153,7 @@ func tryHostile(t *testing.T, w *World) {
 	for _, body := range []string{
 		"", "null", "[]", "{}", "[null]", `{"values":[null],"children":{"values":[null]}}`, `[{"path":3}]`, "<html>", `"x"`, "[[[[", `{"files":[null],"diffs":[null],"commits":[null]}`,
 		`{"head":null,"base":null,"fromRef":null,"source":null,"destination":null}`, `{"commit":null,"target":null,"sha":"--x","id":"x"}`,
+		`{"values":[{"permission":"admin","user":{"uuid":"{another}"},"name":"an-owner"}]}`, `[{"username":"owners","login":"owners","state":"active","id":1,"permissions":{"admin":true}}]`,
 	} {
 		for what, call := range map[string]func() error{
 			"files":  func() error { _, err := w.Forge.Files(ctx, Repo, sha, ".relevo"); return err },
@@ -188,8 +189,15 @@ func tryHostile(t *testing.T, w *World) {
 			w.mu.Unlock()
 		}
 	}
+	w.Fail(Fault{Status: 200, Body: `[{"path":"elsewhere/x.yaml","type":"file","mode":"100644"},{"path":".relevo/../x.yaml","type":"file","mode":"100644"}]`})
+	if paths, _ := w.Forge.Files(ctx, Repo, sha, ".relevo"); len(paths) > 0 {
+		t.Errorf("files of another folder: %q", paths)
+	}
+	w.mu.Lock()
+	w.faults = nil
+	w.mu.Unlock()
 	w.Fail(Fault{Status: 200, Body: strings.Repeat("x", 17<<20)})
-	if _, err := w.Forge.File(ctx, Repo, sha, "README.md"); err == nil || !strings.Contains(err.Error(), "longer than") {
+	if _, err := w.Forge.File(ctx, Repo, sha, "README.md"); err == nil || !strings.Contains(err.Error(), "longer than 16 MiB") {
 		t.Errorf("17 MiB: %v", err)
 	}
 	w.Fail(Fault{Status: 200, Body: strings.Repeat("x", 2<<20)})
@@ -205,6 +213,9 @@ func tryUnchanged(t *testing.T, w *World) {
 		if err != nil || string(content) != "hello\n" {
 			t.Errorf("%q, %v", content, err)
 		}
+	}
+	if content, err := w.Forge.File(t.Context(), Repo, w.Commits["pull"], "README.md"); err != nil || string(content) != "hello, you\n" {
+		t.Errorf("at another commit: %q, %v", content, err)
 	}
 	if got := w.Unchanged(); got != 2 {
 		t.Errorf("%d answers of 2 were 304", got)
