@@ -84,6 +84,9 @@ func TestAwaitIsWokenOnce(t *testing.T) {
 		if told := d.await(t, "com.acme.done", jobOf(1)); len(told) != 1 || told[0].Type != events.TypeAwaitMatched {
 			t.Errorf("%+v", told)
 		}
+		if res, woken, err := d.Wake(t.Context(), "f", events.Envelope{ID: "another"}, "com.acme.done", jobOf(1), trigger.Answer{By: "/late"}); err != nil || woken || len(res.Emitted) != 0 {
+			t.Errorf("%+v, %v, %v: it was woken before", res, woken, err)
+		}
 		a, err := d.Await(t.Context(), "com.acme.done", jobOf(1))
 		if err != nil || a.Matched == nil || a.Matched.By != "/acme" {
 			t.Errorf("%+v, %v", a, err)
