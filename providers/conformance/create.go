@@ -56,7 +56,7 @@ func createHandsOver(s *session) {
 	if got.Workspace == "" {
 		s.Error("the launch names no workspace")
 	}
-	got.Workspace = l.Workspace // the provider knows where
+	got.Workspace, got.Linger = l.Workspace, l.Linger // the provider knows where, and how long
 	if got, want := encode(s, got), encode(s, l); got != want {
 		s.Errorf("the agent read\n%s, want\n%s", got, want)
 	}
