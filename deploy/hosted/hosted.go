@@ -84,6 +84,7 @@ func Open(ctx context.Context, c config.Config, o Options) (*Service, error) {
 		sink: &knative.Sender{Overrides: c.Host.Overrides, Tries: 2, Answer: 5 * time.Second, Rest: 15 * time.Second},
 		log:  slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: c.Log.Level})),
 	}
+	slog.SetDefault(s.log) // what functions and libraries say, at that level too
 	if c.Host.CACerts != "" {
 		var err error
 		if s.sender.Client, err = knative.TrustingClient(c.Host.CACerts); err != nil {

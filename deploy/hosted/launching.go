@@ -24,7 +24,7 @@ func launches(f fn.Function) bool { return f.Launches }
 // bulkhead keeps a provider that does not answer from holding up more than this
 // process can bear, for less than the Services' time-outs.
 func bulkhead(p provider.Provider) provider.Provider {
-	return workers.Bulkhead(p, 170*time.Second, 128)
+	return workers.Bulkhead(p, 100*time.Second, 128)
 }
 
 func (s *Service) serves(name string) bool {
