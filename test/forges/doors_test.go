@@ -2,9 +2,12 @@ package forges
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -265,4 +268,44 @@ func (r *rig) pending(answer func(w http.ResponseWriter, q *http.Request) bool) 
 	r.tells(sha, "relevo/build pending")
 	close(r.hold)
 	r.tells(sha, "relevo/build pending, relevo/build success")
+}
+
+// TestAllThatGitHubDocuments: every example of a delivery is answered with an
+// outcome.
+func TestAllThatGitHubDocuments(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, forge.GitHub)
+	files, err := filepath.Glob("../../shared/forge/testdata/node_modules/@octokit/webhooks-examples/*/index.json")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no payloads: test/setup installs them (%v)", err)
+	}
+	count := map[int]int{}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var documented []struct {
+			Name     string            `json:"name"`
+			Examples []json.RawMessage `json:"examples"`
+		}
+		if err := json.Unmarshal(text, &documented); err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range documented {
+			for _, body := range e.Examples {
+				d := forgetest.Delivery{Event: e.Name, Body: body}
+				rec := r.post(forge.GitHub, d.Sign(forge.GitHub, secret, "d"), bytes.NewReader(body))
+				count[rec.Code]++
+				var got client.Received
+				if err := json.Unmarshal(rec.Body.Bytes(), &got); err != nil || got.Outcome == "" || rec.Code >= 300 {
+					t.Errorf("%s is answered %d: %s", e.Name, rec.Code, rec.Body)
+				}
+			}
+		}
+	}
+	if count[http.StatusAccepted] < 700 || strings.Contains(r.log.text(), "panic") {
+		t.Errorf("answered %v\n%s", count, r.log.text())
+	}
+	t.Logf("answered %v", count)
 }
