@@ -87,7 +87,7 @@ func (w *Work) handle(ctx context.Context, e events.Event[events.DeliveryReceive
 	d, body, ok, err := w.Front.Work(ctx, e.Envelope, e.Data.Delivery, e.Data.Round)
 	if fn.KindOf(err) == fn.NotFound && err != nil {
 		w.Log.Warn("delivery-received: gone before it was worked on", "delivery", e.Data.Delivery)
-		return nil, nil
+		return nil, nil //nolint:nilerr // there is nothing left to do
 	}
 	if err != nil || !ok {
 		return nil, err

@@ -163,7 +163,7 @@ func (p *pipelines) review(ctx context.Context) error {
 		return nil
 	}
 	var approval *trigger.Approval
-	err := p.Front.ChangeReview(ctx, p.pull(), func(r *trigger.Review, now time.Time) bool {
+	err := p.Front.ChangeReview(ctx, p.pull(), func(r *trigger.Review, _ time.Time) bool {
 		at := p.h.At
 		if at.IsZero() {
 			at = p.delivery.Received

@@ -15,7 +15,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -254,16 +253,21 @@ func bare(body []byte) []byte {
 	return without
 }
 
-func answer(rw http.ResponseWriter, status int, v any) {
+func answer(rw http.ResponseWriter, status int, received client.Received) {
 	rw.Header().Set("Content-Type", "application/json")
 	rw.WriteHeader(status)
-	_ = json.NewEncoder(rw).Encode(v) // the sender may be gone
+	if err := json.NewEncoder(rw).Encode(received); err != nil {
+		return // the sender is gone
+	}
 }
 
 func refuse(rw http.ResponseWriter, status int, why string) {
 	rw.Header().Set("Content-Type", "application/problem+json")
 	rw.WriteHeader(status)
-	_ = json.NewEncoder(rw).Encode(client.Problem{Status: status, Title: http.StatusText(status), Detail: strings.TrimSpace(why)})
+	problem := client.Problem{Status: status, Title: http.StatusText(status), Detail: why}
+	if err := json.NewEncoder(rw).Encode(problem); err != nil {
+		return // the sender is gone
+	}
 }
 
 func later(rw http.ResponseWriter, status int, after time.Duration, why string) {

@@ -45,7 +45,8 @@ func main() {
 // table is all functions, made of nothing: they are described, not run. front
 // are the names of those that link more than the lean host does.
 func table() (all []fn.Function, front []string) {
-	doors := []fn.Function{api.New(&api.API{}), awaitrequested.New(nil),
+	doors := []fn.Function{
+		api.New(&api.API{}), awaitrequested.New(nil),
 		webhook.New(&webhook.Webhook{}), deliveryreceived.New(&deliveryreceived.Work{}), statusrequested.New(nil, nil, nil),
 	}
 	for _, f := range doors {
