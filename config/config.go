@@ -29,6 +29,7 @@ type Config struct {
 	Provider  Provider
 	API       API
 	Worker    Worker
+	Secrets   Secrets
 	Public    Public
 	Forges    Forge
 	Log       Log
@@ -182,6 +183,14 @@ type Worker struct {
 	// process of an installation. On Knative the functions that sign or check
 	// with it do not start without.
 	Key Secret `env:"RELEVO_WORKER_KEY"`
+}
+
+// Secrets are what jobs may read by name, as ${{ secrets.NAME }}.
+type Secrets struct {
+	// Folder of files, as Kubernetes mounts a Secret: a file's name is a secret's.
+	// Those in a folder below, named forge/owner/name, are for that repository
+	// alone. Unset: there are none. Runs of forks get none.
+	Dir string `env:"RELEVO_SECRETS_DIR"`
 }
 
 // Log is what the process writes to standard error.

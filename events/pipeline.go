@@ -21,6 +21,13 @@ type Trigger struct {
 	Payload json.RawMessage `json:"payload,omitempty"`
 	// Forge that the repository is on; absent for a run that no forge started.
 	Forge string `json:"forge,omitempty"`
+	// Clone is the address that git fetches the repository from, without a
+	// credential; absent where there is none.
+	Clone string `json:"clone,omitempty"`
+	// Base is the branch that a pull request is to be merged into.
+	Base string `json:"base,omitempty"`
+	// Head is the branch of a pull request.
+	Head string `json:"head,omitempty"`
 	// Delivery that started the run; absent for one that a person started.
 	Delivery DeliveryID `json:"delivery,omitempty"`
 	// PullRequest is its number; absent without one.

@@ -14,6 +14,7 @@ import (
 	concurrencyacquired "github.com/relevo-ci/relevo/functions/concurrency-acquired"
 	concurrencyreleased "github.com/relevo-ci/relevo/functions/concurrency-released"
 	deadlettered "github.com/relevo-ci/relevo/functions/dead-lettered"
+	eventemitted "github.com/relevo-ci/relevo/functions/event-emitted"
 	eventrecorded "github.com/relevo-ci/relevo/functions/event-recorded"
 	jobcancelled "github.com/relevo-ci/relevo/functions/job-cancelled"
 	jobcancelledscheduler "github.com/relevo-ci/relevo/functions/job-cancelled-scheduler"
@@ -99,6 +100,7 @@ func All(d Deps) []fn.Function {
 		capacityupdated.New(d.Pools),
 		clockticked.New(d.Clock),
 		worker.New(d.Reports, d.Workers.Settings.Key).OnTheWay(),
+		eventemitted.New(),
 		deadlettered.New(d.Dead),
 	}
 	if d.Feed != nil {

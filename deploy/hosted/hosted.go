@@ -30,6 +30,7 @@ import (
 	"github.com/relevo-ci/relevo/shared/protocol"
 	"github.com/relevo-ci/relevo/shared/provider"
 	"github.com/relevo-ci/relevo/shared/redis"
+	"github.com/relevo-ci/relevo/shared/secrets"
 	"github.com/relevo-ci/relevo/shared/state"
 	"github.com/relevo-ci/relevo/shared/workers"
 )
@@ -215,10 +216,19 @@ func (s *Service) deps(ctx context.Context, committer *state.Committer, o Option
 			// Below the time-outs of the clock's Service and of those that it asks.
 			Beside: clockticked.Beside{Most: 64, Wait: 60 * time.Second, Deadline: 90 * time.Second},
 		},
-		Reports: &worker.Reports{Runs: runs, Logs: kept, Publish: s.publish},
+		Reports: &worker.Reports{Runs: runs, Logs: kept, Publish: s.publish, Secrets: known(c)},
 		Dead:    &deadletter.Box{Store: s.store, Send: s.sendAgain},
 		Feed:    s.store.Feed(redis.FeedBounds{Bytes: c.Redis.FeedBytes}),
 	}, nil
+}
+
+// known is what jobs may know: it is read when a worker asks.
+func known(c config.Config) secrets.Source {
+	var tokens []secrets.Token
+	for _, f := range c.Forges.Served() {
+		tokens = append(tokens, secrets.Token{Forge: f.Name, URL: f.URL, Token: f.Token.Reveal()})
+	}
+	return secrets.Source{Folder: secrets.Folder{Path: c.Secrets.Dir}, Forge: secrets.Tokens(tokens)}
 }
 
 // logs are in Redis, where every process finds them, unless this one has a

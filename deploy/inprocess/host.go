@@ -28,6 +28,7 @@ import (
 	"github.com/relevo-ci/relevo/shared/logs"
 	"github.com/relevo-ci/relevo/shared/protocol"
 	"github.com/relevo-ci/relevo/shared/provider"
+	"github.com/relevo-ci/relevo/shared/secrets"
 	"github.com/relevo-ci/relevo/shared/state"
 	"github.com/relevo-ci/relevo/shared/workers"
 )
@@ -50,6 +51,8 @@ type Options struct {
 	API       *api.API  // what of it is not the host's own; nil: none
 	// Forges whose deliveries are taken and that are told of runs.
 	Forges []forge.Forge
+	// Secrets is a folder of what jobs may read by name; empty: nothing.
+	Secrets string
 	// Public is the address that links for people begin with; empty: none.
 	Public string
 	// Sockets is the folder of the report socket.
@@ -97,9 +100,12 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 			Runs: runs, Providers: bulkheads(o.Providers), Settings: o.Workers,
 			CloseLog: func(ctx context.Context, ref events.AttemptRef) error { return o.Logs.Close(ctx, ref, logs.Present) },
 		},
-		Routes:  scheduling.Pools{Default: Pool},
-		Reports: &worker.Reports{Runs: runs, Logs: o.Logs, Publish: h.Publish},
-		Dead:    dead,
+		Routes: scheduling.Pools{Default: Pool},
+		Reports: &worker.Reports{
+			Runs: runs, Logs: o.Logs, Publish: h.Publish,
+			Secrets: secrets.Source{Folder: secrets.Folder{Path: o.Secrets}, Forge: doors.Credentials(o.Forges)},
+		},
+		Dead: dead,
 	}
 	if o.Feed != nil {
 		h.Deps.Feed = o.Feed

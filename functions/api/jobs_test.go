@@ -71,7 +71,7 @@ func TestSubmitJobOfOneLine(t *testing.T) {
 func TestWrongJobsAreRefusedWithTheirPlace(t *testing.T) {
 	w := newWorld(t)
 	for body, where := range map[string]string{
-		`{"steps": [{"run": "x"}, {"uses": "actions/checkout@v4"}]}`:            "body.steps[1].uses",
+		`{"steps": [{"run": "x"}, {"uses": "actions/cache@v4"}]}`:               "body.steps[1].uses",
 		`{"run": "echo ${{ github.evnt }}"}`:                                    "body.run",
 		`{"run": "x", "retry": {"max": 99}}`:                                    "body.retry.max",
 		`{"run": "x", "env": {"ok": "1", "not ok": "2"}}`:                       "body.env.not ok",

@@ -208,11 +208,11 @@ func (p *pipelines) create(ctx context.Context, file string, spec *pipeline.Spec
 		Pipeline: spec.Name, File: file, Project: h.Forge + "/" + h.Repository.Name, Spec: raw,
 		Trigger: events.Trigger{
 			Event: h.Event, Actor: h.Actor.Login, Repository: h.Repository.Name, Ref: h.Ref, SHA: h.SHA,
-			Payload: p.payload(), Forge: h.Forge, Delivery: p.delivery.ID, Untrusted: grant.Untrusted,
+			Payload: p.payload(), Forge: h.Forge, Clone: h.Repository.Clone, Delivery: p.delivery.ID, Untrusted: grant.Untrusted,
 		},
 	}
 	if h.Pull != nil {
-		req.Trigger.PullRequest = h.Pull.Number
+		req.Trigger.PullRequest, req.Trigger.Base, req.Trigger.Head = h.Pull.Number, h.Pull.Base, h.Pull.Head
 	}
 	if p.Wake != nil {
 		p.Wake()

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 
@@ -14,35 +15,66 @@ import (
 // maxReport bounds a report's body: some chunks of log and what goes with them.
 const maxReport = 8 << 20
 
-// New makes the function: POST /worker/report with the attempt's token.
+// maxRequest bounds the body of a request that carries no log.
+const maxRequest = 64 << 10
+
+// New makes the function: POST /worker/report and POST /worker/secrets, with the
+// attempt's token.
 func New(s *Reports, key []byte) fn.Function {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /worker/report", func(w http.ResponseWriter, req *http.Request) {
 		var r execution.Report
-		body := http.MaxBytesReader(w, req.Body, maxReport)
-		if err := json.NewDecoder(body).Decode(&r); err != nil {
-			http.Error(w, "malformed report: "+err.Error(), http.StatusBadRequest)
-			return
-		}
-		token := strings.TrimPrefix(req.Header.Get("Authorization"), "Bearer ")
-		if !workers.Authentic(key, r.AttemptRef, r.Worker, token) {
-			http.Error(w, "the token is not that of the attempt", http.StatusUnauthorized)
+		if !read(w, req, &r, maxReport) || !authentic(w, req, key, r.AttemptRef, r.Worker) {
 			return
 		}
 		reply, err := s.Report(req.Context(), r)
-		if err != nil {
-			status := http.StatusServiceUnavailable
-			if !fn.KindOf(err).Retry() {
-				status = http.StatusUnprocessableEntity
-			}
-			http.Error(w, err.Error(), status)
+		answer(w, reply, err)
+	})
+	mux.HandleFunc("POST /worker/secrets", func(w http.ResponseWriter, req *http.Request) {
+		var r execution.SecretsRequest
+		if !read(w, req, &r, maxRequest) || !authentic(w, req, key, r.AttemptRef, r.Worker) {
 			return
 		}
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(reply)
+		known, err := s.Tell(req.Context(), r)
+		w.Header().Set("Cache-Control", "no-store")
+		answer(w, known, err)
 	})
 	return fn.Function{
 		Name: name, Context: events.Execution, HTTP: mux,
-		Doc: "takes the agents' reports",
+		Doc: "takes the agents' reports, and tells them what their jobs may know",
 	}
+}
+
+// read decodes a request's body.
+func read(w http.ResponseWriter, req *http.Request, into any, limit int64) bool {
+	err := json.NewDecoder(http.MaxBytesReader(w, req.Body, limit)).Decode(into)
+	if err != nil {
+		http.Error(w, "malformed request: "+err.Error(), http.StatusBadRequest)
+	}
+	return err == nil
+}
+
+func authentic(w http.ResponseWriter, req *http.Request, key []byte, ref events.AttemptRef, id events.WorkerID) bool {
+	token := strings.TrimPrefix(req.Header.Get("Authorization"), "Bearer ")
+	ok := workers.Authentic(key, ref, id, token)
+	if !ok {
+		http.Error(w, "the token is not that of the attempt", http.StatusUnauthorized)
+	}
+	return ok
+}
+
+func answer(w http.ResponseWriter, reply any, err error) {
+	if err == nil {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(reply)
+		return
+	}
+	status := http.StatusServiceUnavailable
+	switch {
+	case errors.Is(err, ErrGone):
+		status = http.StatusGone
+	case !fn.KindOf(err).Retry():
+		status = http.StatusUnprocessableEntity
+	}
+	http.Error(w, err.Error(), status)
 }

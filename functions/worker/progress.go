@@ -105,6 +105,11 @@ func (s *Reports) steps(ctx context.Context, run *pipeline.Run, r execution.Repo
 		if err := s.summary(ctx, r.AttemptRef, st); err != nil {
 			return err
 		}
+		if st.Emitted != nil && st.Result != nil {
+			if err := s.emitted(ctx, r.AttemptRef, *st.Emitted); err != nil {
+				return err
+			}
+		}
 		data := stepEvent(r.AttemptRef, st)
 		id := events.DeriveID(string(data.EventType()), r.AttemptRef.Subject(), r.Fence.String(), strconv.Itoa(st.Index))
 		e, err := events.New(id, "/relevo/"+name, cause, st.At, data)

@@ -31,6 +31,8 @@ type Reports struct {
 	// Publish sends events on. What is committed the outbox keeps when it can't;
 	// what is only told (steps, log.appended) is then lost to those who watch.
 	Publish func(ctx context.Context, es []events.Envelope) error
+	// Secrets are what jobs may know; nil: nothing.
+	Secrets Secrets
 
 	mu       sync.Mutex
 	attempts map[events.AttemptRef]*tail

@@ -33,14 +33,20 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
+	return newRigOf(t, events.Trigger{}, pipeline.Spec{Jobs: []pipeline.JobSpec{{ID: "a", Key: "a", Name: expression.Text("a")}}})
+}
+
+// newRigOf is of the job a of a graph.
+func newRigOf(t *testing.T, trigger events.Trigger, graph pipeline.Spec) *rig {
+	t.Helper()
 	r := &rig{t: t, now: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC), logs: logs.NewMemory(1 << 20)}
 	store := memory.New(func() time.Time { return r.now }, "test")
 	r.runs = &state.Runs{Committer: &state.Committer{Store: store}, Policy: pipeline.DefaultPolicy()}
-	spec, err := json.Marshal(pipeline.Spec{Jobs: []pipeline.JobSpec{{ID: "a", Key: "a", Name: expression.Text("a")}}})
+	spec, err := json.Marshal(graph)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.runs.Create(t.Context(), "api", events.RunRequested{RunRef: events.RunRef{Run: run}, Spec: spec}); err != nil {
+	if _, err := r.runs.Create(t.Context(), "api", events.RunRequested{RunRef: events.RunRef{Run: run}, Trigger: trigger, Spec: spec}); err != nil {
 		t.Fatal(err)
 	}
 	for i, decide := range []state.Decision{

@@ -78,6 +78,7 @@ func (p *Provider) createFrom(ctx context.Context, l execution.Launch, user stri
 	if l.Workspace == "" || l.Workspace[0] != '/' {
 		l.Workspace = workspace
 	}
+	l.InPlace = p.cfg.Workspace != ""
 	mounts := p.shared(l)
 	mounting, err := p.mountable(ctx, user)
 	if err != nil {
@@ -125,6 +126,7 @@ func (p *Provider) adopt(ctx context.Context, l execution.Launch) (provider.Stat
 		if l.Workspace == "" || l.Workspace[0] != '/' {
 			l.Workspace = workspace
 		}
+		l.InPlace = p.cfg.Workspace != ""
 		return p.start(ctx, l, c.ID, c.Config.User, mounted)
 	case container.StateRemoving:
 		return provider.Status{}, fmt.Errorf("container %s is being removed", c.ID)

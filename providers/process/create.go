@@ -87,7 +87,7 @@ func (p *Provider) agentOf(w worker) (id identity, there bool, err error) {
 }
 
 func (p *Provider) start(w worker, l execution.Launch) error {
-	l.Workspace = p.cfg.Workspace
+	l.Workspace, l.InPlace = p.cfg.Workspace, p.cfg.Workspace != ""
 	if l.Workspace == "" {
 		l.Workspace = w.path(workFolder)
 	}

@@ -93,7 +93,7 @@ type attempt struct {
 	host     *process.Host
 	masks    *mask.Set
 	spool    *spool.Spool
-	fetch    func(context.Context, *execution.SecretsRequest) (map[string]string, error)
+	fetch    func(context.Context, *execution.SecretsRequest) (execution.Secrets, error)
 	reporter *report.Reporter
 	stops    *stops
 }
@@ -236,7 +236,9 @@ func (a *attempt) job(ctx context.Context, environ []string, gone <-chan struct{
 	}
 	err := a.trouble
 	if err == nil {
-		j.secrets, err = a.secrets(ctx)
+		var known execution.Secrets
+		known, err = a.secrets(ctx)
+		j.secrets, j.credential, j.noCredential = known.Values, known.Git, known.NoGit
 	}
 	if err != nil {
 		return execution.Ending{Verdict: events.Infra, Reason: err.Error()}

@@ -55,6 +55,7 @@ type plane struct {
 	ends     int
 	requests int
 	secrets  map[string]string
+	git      *execution.Credential
 	cancel   string
 	gone     string
 	// judge, where set, may break a request: answer it, or say that the reply
@@ -149,7 +150,7 @@ func (p *plane) giveSecrets(w http.ResponseWriter, req *http.Request) {
 		http.Error(w, "secrets come after the hello", http.StatusGone)
 		return
 	}
-	json.NewEncoder(w).Encode(p.secrets)
+	json.NewEncoder(w).Encode(execution.Secrets{Values: p.secrets, Git: p.git})
 }
 
 // log is what arrived of the attempt's log.

@@ -27,12 +27,16 @@ type job struct {
 	temp      string
 	inherited map[string]string
 	secrets   map[string]string
-	host      *process.Host
-	journal   *journal
-	masks     *mask.Set
-	tell      func(execution.StepEvent)
-	stops     *stops
-	gone      <-chan struct{} // closed: end at once, nothing counts any more
+	// credential is git's, for the server of the run's repository; noCredential may
+	// say why there is none.
+	credential   *execution.Credential
+	noCredential string
+	host         *process.Host
+	journal      *journal
+	masks        *mask.Set
+	tell         func(execution.StepEvent)
+	stops        *stops
+	gone         <-chan struct{} // closed: end at once, nothing counts any more
 
 	prepared bool
 	contexts map[string]any
@@ -45,6 +49,7 @@ type job struct {
 
 	steps   []events.StepResult
 	outputs []*output
+	emitted int // events
 	// failure is why the job fails, by verdict; empty while it does not.
 	failure string
 	verdict events.Verdict

@@ -20,31 +20,35 @@ const (
 	secretsWithin = 15 * time.Minute
 )
 
-// secrets fetches the job's secrets and masks them.
-func (a *attempt) secrets(ctx context.Context) (map[string]string, error) {
+// secrets fetches what the job may know and masks it.
+func (a *attempt) secrets(ctx context.Context) (execution.Secrets, error) {
 	if !a.launch.HasSecrets {
-		return nil, nil
+		return execution.Secrets{}, nil
 	}
 	me := a.reporter.Identity
 	request := &execution.SecretsRequest{AttemptRef: me.AttemptRef, Worker: me.Worker, Nonce: me.Nonce}
 	for began := time.Now(); ; {
 		secrets, err := a.fetch(ctx, request)
 		if err == nil {
-			if err := a.masks.Add(slices.Collect(maps.Values(secrets))...); err != nil {
-				return nil, fmt.Errorf("secrets: %w", err)
+			values := slices.Collect(maps.Values(secrets.Values))
+			if secrets.Git != nil {
+				values = append(values, secrets.Git.Password, secrets.Git.SecretUser())
+			}
+			if err := a.masks.Add(values...); err != nil {
+				return execution.Secrets{}, fmt.Errorf("secrets: %w", err)
 			}
 			return secrets, nil
 		}
 		if errors.Is(err, report.ErrGone) || time.Since(began) > secretsWithin {
-			return nil, fmt.Errorf("secrets: %w", err)
+			return execution.Secrets{}, fmt.Errorf("secrets: %w", err)
 		}
 		a.log.Warn("no secrets yet, trying again", "error", err)
 		select {
 		case <-time.After(retrySecrets):
 		case <-a.stops.asked:
-			return nil, fmt.Errorf("secrets: stopped while trying to get them: %w", err)
+			return execution.Secrets{}, fmt.Errorf("secrets: stopped while trying to get them: %w", err)
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return execution.Secrets{}, ctx.Err()
 		}
 	}
 }

@@ -38,9 +38,9 @@ func TestSecretsAreTriedForAWhile(t *testing.T) {
 			a := &attempt{
 				launch: &execution.Launch{HasSecrets: true}, log: slog.New(slog.DiscardHandler), masks: &mask.Set{},
 				reporter: report.New(report.Config{}), stops: newStops(),
-				fetch: func(context.Context, *execution.SecretsRequest) (map[string]string, error) {
+				fetch: func(context.Context, *execution.SecretsRequest) (execution.Secrets, error) {
 					try++
-					return map[string]string{"A": "hunter2"}, c.err(try)
+					return execution.Secrets{Values: map[string]string{"A": "hunter2"}}, c.err(try)
 				},
 			}
 			if c.stop {
@@ -51,8 +51,8 @@ func TestSecretsAreTriedForAWhile(t *testing.T) {
 			if !errors.Is(err, c.want) || time.Since(began) > c.after {
 				t.Errorf("%s: %v after %v", c.name, err, time.Since(began))
 			}
-			if (err == nil) != (secrets["A"] == "hunter2" && a.masks.Text("hunter2") == mask.Stars) {
-				t.Errorf("%s: %q, %q", c.name, secrets, a.masks.Text("hunter2"))
+			if (err == nil) != (secrets.Values["A"] == "hunter2" && a.masks.Text("hunter2") == mask.Stars) {
+				t.Errorf("%s: %q, %q", c.name, secrets.Values, a.masks.Text("hunter2"))
 			}
 		})
 	}

@@ -56,6 +56,7 @@ type step struct {
 	began   time.Time
 	exit    int
 	said    said
+	emitted *execution.Emitted
 	outcome string
 	// conclusion is the outcome after continue-on-error.
 	conclusion string
@@ -116,6 +117,12 @@ func (j *job) nameOf(s *pipeline.StepSpec, scope *expression.Env) string {
 			return j.masks.Text(name)
 		}
 	}
+	switch {
+	case s.Uses != "":
+		return "Run " + s.Uses
+	case s.Emit != nil:
+		return "Emit an event"
+	}
 	script, err := s.Run.Eval(scope)
 	if err != nil {
 		return "Run"
@@ -124,13 +131,23 @@ func (j *job) nameOf(s *pipeline.StepSpec, scope *expression.Env) string {
 	return j.masks.Text("Run " + first)
 }
 
-// execute runs a step's script. An error is why the step failed.
+// execute does what a step is for. An error is why the step failed.
 func (j *job) execute(s *step) error {
 	scope := j.scope(s.env)
 	limit, err := minutes(s.TimeoutMinutes, s.TimeoutExpr, scope)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case s.Checkout != nil:
+		return j.checkout(s, scope, limit)
+	case s.Emit != nil:
+		return j.emit(s, scope)
 	}
+	return j.script(s, scope, limit)
+}
+
+// script runs a step's script.
+func (j *job) script(s *step, scope *expression.Env, limit time.Duration) error {
 	files, fileEnv, err := newFiles(filepath.Join(j.temp, "step-"+strconv.Itoa(s.index)))
 	if err != nil {
 		return infra{err}
@@ -286,14 +303,17 @@ func (j *job) stopError() error {
 	return fmt.Errorf("%w: %s", errStopped, reason)
 }
 
+// exited is how a command ended that nobody ended from here.
+type exited struct{ error }
+
 func (s *step) exited(p *process.Process) error {
 	code, by := p.Exit()
 	s.exit = code
 	switch {
 	case by != 0:
-		return fmt.Errorf("was ended by signal %d (%v)", int(by), by)
+		return exited{fmt.Errorf("was ended by signal %d (%v)", int(by), by)}
 	case code != 0:
-		return fmt.Errorf("exited with %d", code)
+		return exited{fmt.Errorf("exited with %d", code)}
 	}
 	return nil
 }
@@ -348,5 +368,6 @@ func (j *job) record(s *step) {
 	j.tell(execution.StepEvent{
 		Index: s.index, ID: s.id, Name: s.name, At: time.Now().UTC(), Offset: j.journal.size(),
 		Result: &result, Summary: shorten(j.masks.Text(strings.ToValidUTF8(s.said.summary, "?"))),
+		Emitted: s.emitted,
 	})
 }

@@ -122,6 +122,12 @@ func stepName(s *pipeline.StepSpec) string {
 		name, _ := s.Name.Literal()
 		return name
 	}
+	switch {
+	case s.Uses != "":
+		return "Run " + s.Uses
+	case s.Emit != nil:
+		return "Emit an event"
+	}
 	script, _ := s.Run.Literal()
 	first, _, _ := strings.Cut(strings.TrimSpace(script), "\n")
 	return "Run " + first

@@ -58,7 +58,9 @@ type Credential struct {
 	Host     string // host, and port where it has one
 	User     string
 	Password string
-	Until    time.Time // zero: it does not end
+	// Scoped: it reads that repository, and can do nothing else.
+	Scoped bool
+	Until  time.Time // zero: it does not end
 }
 
 // Errors of a Forge. ErrLater is a *Later too, where the forge says when.

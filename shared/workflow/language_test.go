@@ -98,6 +98,7 @@ var contexts = map[string]string{
 	"workflow": "%s", "defaults": "defaults: {%s}", "defaultsRun": "defaults: {run: {%s}}",
 	"concurrency": "concurrency: {%s}", "job": "jobs: {a: {%s}}", "strategy": "jobs: {a: {strategy: {%s}}}",
 	"runsOn": "jobs: {a: {runs-on: {%s}}}", "container": "jobs: {a: {container: {%s}}}", "step": "jobs: {a: {steps: [{%s}]}}",
+	"checkout": "jobs: {a: {steps: [{uses: checkout, with: {%s}}]}}", "emit": "jobs: {a: {steps: [{emit: {%s}}]}}",
 	"retry": "jobs: {a: {retry: {%s}}}", "resources": "jobs: {a: {resources: {%s}}}",
 	"affinity": "jobs: {a: {affinity: {%s}}}", "preference": "jobs: {a: {affinity: {preferred: [{%s}]}}}",
 	"push": "on: {push: {%s}}", "pullRequest": "on: {pull_request: {%s}}", "mergeGroup": "on: {merge_group: {%s}}",

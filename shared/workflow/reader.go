@@ -141,13 +141,11 @@ func (r *reader) oneOf(k keyed) {
 
 // refuse reports keys that are known and not implemented.
 func (r *reader) refuse(k keyed, refused map[string]field) {
-	uses, calls := refused["uses"]
+	_, calls := refused["uses"]
 	for _, key := range k.place.Keys {
 		f, there := refused[key.Name]
 		switch {
 		case !there || calls && (key.Name == "with" || key.Name == "secrets"): // belong to uses
-		case key.Name == "uses":
-			r.fail(f.key, insteadOf(uses.value.Value, key.Doc), "%s is not supported in %s", quote(key.Name), k.place.Name)
 		default:
 			r.fail(f.key, key.Doc, "%s is not supported in %s", quote(key.Name), k.place.Name)
 		}

@@ -112,6 +112,17 @@ func (r *reader) step(k keyed, in names, defaults runDefaults) pipeline.StepSpec
 			s.Run = *t
 		}
 	}
+	if n := k.get("shell"); n != nil {
+		s.Shell = r.shell(n)
+	}
+	if n := k.get("working-directory"); n != nil {
+		s.WorkingDirectory = r.template(n, "working-directory", place)
+	}
+	r.uses(k, &s, place)
+	if n := k.get("emit"); n != nil {
+		s.Emit = r.emit(n, place)
+		r.scriptless(k, &s)
+	}
 	if n := k.get("name"); n != nil {
 		s.Name = r.template(n, "name", place)
 	}
@@ -119,12 +130,6 @@ func (r *reader) step(k keyed, in names, defaults runDefaults) pipeline.StepSpec
 		s.If = r.condition(n, "if", in.at(expr.StepIf))
 	}
 	s.Env = r.env(k.get("env"), place)
-	if n := k.get("shell"); n != nil {
-		s.Shell = r.shell(n)
-	}
-	if n := k.get("working-directory"); n != nil {
-		s.WorkingDirectory = r.template(n, "working-directory", place)
-	}
 	if n := k.get("timeout-minutes"); n != nil {
 		s.TimeoutMinutes, s.TimeoutExpr = r.minutes(n, place)
 	}
@@ -132,24 +137,4 @@ func (r *reader) step(k keyed, in names, defaults runDefaults) pipeline.StepSpec
 		s.ContinueOnError = r.booleanOrExpression(n, "continue-on-error", place)
 	}
 	return s
-}
-
-// substitutes say what to do instead of well-known actions.
-var substitutes = []struct{ prefix, hint string }{
-	{"actions/checkout@", "fetch the source with git in `run`"},
-	{"actions/setup-", "name an image that has the tool in the job's container"},
-	{"actions/cache", "keep files between runs with `run`, where the nodes have a place for them"},
-	{"actions/upload-artifact@", "copy the files with `run` to where they are kept"},
-	{"actions/download-artifact@", "fetch the files with `run` from where they are kept"},
-	{"docker://", "name the image in the job's container"},
-}
-
-// insteadOf says what to do instead of an action, or hint in general.
-func insteadOf(action, hint string) string {
-	for _, s := range substitutes {
-		if strings.HasPrefix(action, s.prefix) {
-			return s.hint
-		}
-	}
-	return hint
 }

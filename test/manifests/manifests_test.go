@@ -197,9 +197,9 @@ func TestLeastPrivilege(t *testing.T) {
 			[]string{"assignment-created"},
 			[]string{"clock-ticked", "job-cancelled", "job-completed", "job-failed", "job-retried"},
 			[]string{"assignment-created", "worker"},
-			[]string{"delivery-received", "status-requested"},
+			[]string{"delivery-received", "status-requested", "worker"},
 		},
-		"fused": {[]string{"provider"}, []string{"clock-ticked"}, []string{"provider", "worker"}, []string{"trigger"}},
+		"fused": {[]string{"provider"}, []string{"clock-ticked"}, []string{"provider", "worker"}, []string{"trigger", "worker"}},
 	} {
 		t.Run(overlay, func(t *testing.T) {
 			b := build(t, overlay, "")
@@ -211,7 +211,7 @@ func TestLeastPrivilege(t *testing.T) {
 			}
 			equal(t, "launchers", subjects["launcher"], want.launchers)
 			equal(t, "removers", subjects["remover"], want.removers)
-			var tokens, pods, key, api, hooks, forges []string
+			var tokens, pods, key, api, hooks, forges, secrets []string
 			for _, a := range all[*corev1.ServiceAccount](b) {
 				if a.AutomountServiceAccountToken == nil || *a.AutomountServiceAccountToken {
 					tokens = append(tokens, a.Name)
@@ -228,6 +228,9 @@ func TestLeastPrivilege(t *testing.T) {
 				if strings.Contains(text, "_GITHUB_TOKEN") {
 					forges = append(forges, s.Name)
 				}
+				if strings.Contains(fmt.Sprint(s.Spec.Template.Spec.Volumes), "relevo-secrets") {
+					secrets = append(secrets, s.Name)
+				}
 				if strings.Contains(text, "relevo-worker") {
 					key = append(key, s.Name)
 				} else if strings.Contains(text, "relevo-api") {
@@ -243,6 +246,7 @@ func TestLeastPrivilege(t *testing.T) {
 			equal(t, "who has the api's token", api, []string{"api"})
 			equal(t, "who has the webhooks' secrets", hooks, []string{"webhook"})
 			equal(t, "who has the forges' tokens", forges, want.forges)
+			equal(t, "who has the jobs' secrets", secrets, []string{"worker"})
 		})
 	}
 }

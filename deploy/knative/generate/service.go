@@ -57,6 +57,7 @@ func (u unit) service() (*servingv1.Service, []remark) {
 			ServiceAccountName: u.name,
 			EnableServiceLinks: ptr.Bool(false),
 			Containers:         []corev1.Container{u.container()},
+			Volumes:            u.volumes(),
 		},
 	}
 	if !u.launches() { // Knative takes no other word on it than false
@@ -95,8 +96,9 @@ func (u unit) container() corev1.Container {
 		request, limit = "64Mi", "512Mi"
 	}
 	return corev1.Container{
-		Image: u.image(),
-		Env:   u.env(),
+		Image:        u.image(),
+		Env:          u.env(),
+		VolumeMounts: u.mounts(),
 		EnvFrom: []corev1.EnvFromSource{{ConfigMapRef: &corev1.ConfigMapEnvSource{
 			LocalObjectReference: corev1.LocalObjectReference{Name: "relevo"},
 		}}},

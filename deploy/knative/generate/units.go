@@ -139,6 +139,9 @@ func (u unit) env() []corev1.EnvVar {
 		secret("RELEVO_API_TOKEN", "relevo-api", "token")
 	}
 	u.forges(secret)
+	if u.serves("worker") {
+		set("RELEVO_SECRETS_DIR", secretsFolder)
+	}
 	if u.serves("clock-ticked", "api", "delivery-received") { // one heals, the others wake
 		set("RELEVO_HOST_FUNCTIONS", u.addresses)
 	}
@@ -160,7 +163,8 @@ func optional(secret string) *bool {
 }
 
 // forges gives the unit what it needs of forges: who looks at signatures has the
-// secrets that they are made with, who asks and tells has the tokens.
+// secrets that they are made with, who asks and tells has the tokens, and so has
+// who hands them to git.
 func (u unit) forges(secret func(name, secret, key string)) {
 	for _, kind := range []string{forge.GitHub, forge.GitLab, forge.Gitea, forge.Bitbucket, forge.Stash, forge.Gogs} {
 		of := "RELEVO_FORGE_" + strings.ToUpper(kind)
@@ -168,7 +172,7 @@ func (u unit) forges(secret func(name, secret, key string)) {
 			secret(of+"_WEBHOOK_SECRET", forgeSecrets, kind+"-webhook-secret")
 			secret(of+"_WEBHOOK_SECRET_OLD", forgeSecrets, kind+"-webhook-secret-old")
 		}
-		if u.serves("delivery-received", "status-requested") {
+		if u.serves("delivery-received", "status-requested", "worker") {
 			secret(of+"_TOKEN", forgeSecrets, kind+"-token")
 		}
 	}

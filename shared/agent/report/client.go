@@ -85,9 +85,9 @@ func (c *Client) Post(ctx context.Context, r *execution.Report) (execution.Reply
 	return reply, nil
 }
 
-// Secrets fetches the job's secrets by name.
-func (c *Client) Secrets(ctx context.Context, r *execution.SecretsRequest) (map[string]string, error) {
-	var secrets map[string]string
+// Secrets fetches what the job may know.
+func (c *Client) Secrets(ctx context.Context, r *execution.SecretsRequest) (execution.Secrets, error) {
+	var secrets execution.Secrets
 	return secrets, c.call(ctx, secretsPath, r, &secrets)
 }
 

@@ -87,10 +87,10 @@ func TestClientPosts(t *testing.T) {
 }
 
 func TestClientFetchesSecrets(t *testing.T) {
-	address, seen := serve(t, 200, `{"A":"1"}`)
+	address, seen := serve(t, 200, `{"values":{"A":"1"},"git":{"server":"https://f","password":"p"}}`)
 	secrets, err := client(t, address+"/worker/report").Secrets(t.Context(), &execution.SecretsRequest{Nonce: "n"})
-	if err != nil || len(secrets) != 1 || secrets["A"] != "1" {
-		t.Fatalf("%q, %v", secrets, err)
+	if err != nil || len(secrets.Values) != 1 || secrets.Values["A"] != "1" || secrets.Git.Password != "p" {
+		t.Fatalf("%q, %v, %v", secrets.Values, secrets.Git, err)
 	}
 	if want := "POST /worker/secrets Bearer t0ken application/json"; (*seen)[0] != want {
 		t.Errorf("request %q, want %q", (*seen)[0], want)

@@ -244,7 +244,7 @@ func (r *Reporter) compose() *execution.Report {
 func firstSteps(steps []execution.StepEvent) []execution.StepEvent {
 	size := 0
 	for i, s := range steps {
-		if size += len(s.Summary); i > 0 && size > maxSummaries || i == maxSteps {
+		if size += s.Size(); i > 0 && size > maxSummaries || i == maxSteps {
 			return steps[:i]
 		}
 	}

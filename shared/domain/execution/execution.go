@@ -26,8 +26,12 @@ type Launch struct {
 	Report string `json:"report"`
 	// Token proves the attempt to the control plane; it dies with the attempt.
 	Token string `json:"token"`
-	// HasSecrets asks the agent to fetch them once, after the hello.
+	// HasSecrets asks the agent to fetch secrets, and git's credential, once after
+	// the hello.
 	HasSecrets bool `json:"hasSecrets,omitempty"`
+	// Clone is the address that git fetches the run's repository from; empty: the
+	// run is of none.
+	Clone string `json:"clone,omitempty"`
 
 	Job pipeline.JobSpec `json:"jobSpec"`
 	// Env is the pipeline's own env, below the job's.
@@ -40,6 +44,9 @@ type Launch struct {
 	Resources events.Resources `json:"resources"`
 	// Workspace is the folder that the steps start in; made when missing.
 	Workspace string `json:"workspace,omitempty"`
+	// InPlace: the workspace is a folder of somebody's own. Nothing is checked out
+	// over what lies in it.
+	InPlace bool `json:"inPlace,omitempty"`
 
 	Heartbeat time.Duration `json:"heartbeat"` // at most this long between reports
 	Grace     time.Duration `json:"grace"`     // between asking a step to end and killing it
@@ -86,6 +93,17 @@ type StepEvent struct {
 	// Summary is the Markdown that an ended step wrote for people; masked, at
 	// most SummaryMax bytes.
 	Summary string `json:"summary,omitempty"`
+	// Emitted is the event of the user's own that an ended step emitted.
+	Emitted *Emitted `json:"emitted,omitempty"`
+}
+
+// Size is what its texts take in a report, in bytes.
+func (e StepEvent) Size() int {
+	n := len(e.Summary)
+	if e.Emitted != nil {
+		n += len(e.Emitted.Data) + len(e.Emitted.Subject) + len(e.Emitted.Type)
+	}
+	return n
 }
 
 // SummaryMax bounds the summary of a step, in bytes.
@@ -113,13 +131,4 @@ type Reply struct {
 	// Gone tells the agent that its fence is stale: nothing that it does counts
 	// any more, it is to kill its steps and exit.
 	Gone string `json:"gone,omitempty"`
-}
-
-// SecretsRequest asks for the job's secrets, POST /worker/secrets, after the
-// hello was answered. The answer is a JSON object of values by name; 410 where
-// the attempt is gone or another nonce was first.
-type SecretsRequest struct {
-	events.AttemptRef
-	Worker events.WorkerID `json:"worker"`
-	Nonce  string          `json:"nonce"`
 }

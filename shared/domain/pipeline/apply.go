@@ -84,6 +84,8 @@ func (r *Run) Replay(e events.Envelope) error {
 		return r.apply(e, *d)
 	case *events.JobStarted:
 		return r.apply(e, *d)
+	case *events.EventEmitted:
+		return r.apply(e, *d)
 	case *events.JobCompleted:
 		return r.apply(e, *d)
 	case *events.JobFailed:
@@ -180,6 +182,8 @@ func (r *Run) applyJob(e events.Envelope, data events.Data) error {
 		return j.doomed(d)
 	case events.JobStarted:
 		return j.started(e, d)
+	case events.EventEmitted:
+		return j.emitted(d)
 	case events.JobSkipped:
 		j.Reason, j.Ended = d.Reason, e.Time
 		return j.move(Skipped)
@@ -293,6 +297,8 @@ func jobOf(data events.Data) (events.JobKey, bool) {
 	case events.WorkerFailed:
 		return d.For.Job, true
 	case events.JobStarted:
+		return d.Job, true
+	case events.EventEmitted:
 		return d.Job, true
 	case events.JobCompleted:
 		return d.Job, true

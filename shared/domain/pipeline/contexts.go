@@ -54,11 +54,25 @@ func (r *Run) github(key events.JobKey) map[string]any {
 	for _, prefix := range []string{"refs/heads/", "refs/tags/", "refs/pull/"} {
 		name = strings.TrimPrefix(name, prefix)
 	}
+	owner, _, _ := strings.Cut(t.Repository, "/")
+	base, head := t.Branches()
 	return map[string]any{
-		"event_name": t.Event, "event": payload, "ref": t.Ref, "ref_name": name, "sha": t.SHA,
-		"repository": t.Repository, "actor": t.Actor, "triggering_actor": t.Actor,
+		"event_name": t.Event, "event": payload, "ref": t.Ref, "ref_name": name, "ref_type": refType(t.Ref), "sha": t.SHA,
+		"repository": t.Repository, "repository_owner": owner, "server_url": t.Server(), "base_ref": base, "head_ref": head,
+		"actor": t.Actor, "triggering_actor": t.Actor,
 		"workflow": r.request.Pipeline, "job": id, "run_id": string(r.request.Run), "run_attempt": strconv.Itoa(max(1, r.request.RunAttempt)),
 	}
+}
+
+// refType is that of a ref as Actions has it: a pull request's is a branch.
+func refType(ref string) string {
+	switch {
+	case ref == "":
+		return ""
+	case strings.HasPrefix(ref, "refs/tags/"):
+		return "tag"
+	}
+	return "branch"
 }
 
 // inputs are those of the compiled file, defaults included, else what the

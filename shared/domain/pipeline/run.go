@@ -79,7 +79,8 @@ type Attempt struct {
 	Preparing string           `json:"preparing,omitempty"`
 	Started   time.Time        `json:"started,omitzero"`
 	Deadline  time.Time        `json:"deadline,omitzero"`
-	Doom      string           `json:"doom,omitempty"` // why the platform is about to end its worker
+	Doom      string           `json:"doom,omitempty"`    // why the platform is about to end its worker
+	Emitted   int              `json:"emitted,omitempty"` // index of the last event that a step emitted
 	Ended     time.Time        `json:"ended,omitzero"`
 	Verdict   events.Verdict   `json:"verdict,omitempty"`
 	Reason    string           `json:"reason,omitempty"`

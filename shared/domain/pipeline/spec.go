@@ -91,12 +91,16 @@ type Retry struct {
 	On []events.Verdict `json:"on,omitempty"`
 }
 
-// StepSpec is one step. Run is its script.
+// StepSpec is one step: a script to run, a repository to check out, or an event
+// to emit.
 type StepSpec struct {
 	ID               string               `json:"id,omitempty"`
 	Name             *expression.Template `json:"name,omitempty"`
 	If               *expression.Node     `json:"if,omitempty"` // nil: success()
 	Run              expression.Template  `json:"run"`
+	Uses             string               `json:"uses,omitempty"` // as the file names it; with Checkout
+	Checkout         *Checkout            `json:"checkout,omitempty"`
+	Emit             *Emit                `json:"emit,omitempty"`
 	Shell            string               `json:"shell,omitempty"` // sh, bash, or a command with {0}; empty: the default
 	WorkingDirectory *expression.Template `json:"workingDirectory,omitempty"`
 	Env              []EnvVar             `json:"env,omitempty"`

@@ -62,7 +62,7 @@ var Job = &Place{ID: "job", Name: "a job", OneOf: []string{"steps", "await"}, Ke
 	{Name: "services", Support: Refused, Doc: "start what the steps need in a step of its own"},
 	{Name: "environment", Support: Refused, Doc: "put its variables into env, and its conditions into if"},
 	{Name: "snapshot", Support: Refused, Doc: "build one in a step and name it in container"},
-	{Name: "emit", Support: Refused, Doc: "POST it to /v1/events in a step"},
+	{Name: "emit", Support: Refused, Doc: "make it a step"},
 	{Name: "vars", Support: Refused, Doc: "put them into env"},
 }, ownKeys()...)}
 
@@ -87,23 +87,6 @@ var Container = &Place{ID: "container", Name: "container", Keys: []Key{
 	{Name: "credentials", Support: Refused, Doc: "let the node's container runtime log in to the registry"},
 	{Name: "ports", Support: Refused, Doc: "a job's ports are not published: use port-forward to look into a running job"},
 	{Name: "volumes", Support: Refused, Doc: "jobs see no folder of their host: fetch what is needed in a step"},
-}}
-
-// Step is one step.
-var Step = &Place{ID: "step", Name: "a step", Keys: []Key{
-	{Name: "run", Required: true, Doc: "The script.", Value: text()},
-	{Name: "name", Doc: "What people see; the script's first line by default.", Value: text()},
-	{Name: "id", Doc: "How expressions name the step, as steps.<id>.", Value: pattern(IDPattern)},
-	{Name: "if", Doc: "Whether the step runs; success() by default.", Value: text()},
-	{Name: "env", Doc: "Environment variables of the step.", Value: env()},
-	{Name: "shell", Doc: "sh, bash, or a command with {0} for the script's file.", Value: shell()},
-	{Name: "working-directory", Doc: "Where the script starts.", Value: text()},
-	{Name: "timeout-minutes", Doc: "After how long the step is ended.", Value: minutes()},
-	{Name: "continue-on-error", Doc: "Whether the job goes on when the step fails.", Value: boolOrExpr()},
-	{Name: "uses", Support: Refused, Doc: "do it in `run`, or bring the tool with the job's container"},
-	{Name: "with", Support: Refused, Doc: "it belongs to `uses`: pass values to `run` by env"},
-	{Name: "await", Support: Refused, Doc: "make it a job of its own, which this one needs"},
-	{Name: "emit", Support: Refused, Doc: "POST it to /v1/events in the script"},
 }}
 
 func env() Shape { return named(EnvPattern, textOrNull()) }

@@ -8,7 +8,7 @@ import (
 
 // places of pipeline files, as they stand in the reference.
 var places = []*Place{
-	Workflow, Defaults, DefaultsRun, Concurrency, Job, Strategy, RunsOn, Container, Step,
+	Workflow, Defaults, DefaultsRun, Concurrency, Job, Strategy, RunsOn, Container, Step, Checkout, Emit,
 	Await, Retry, Resources, Affinity, Preference,
 	Push, PullRequest, MergeGroup, TypedEvent, PlainEvent, Schedule, CloudEvents, Dispatch, Input,
 }

@@ -1,0 +1,59 @@
+package secrets
+
+import (
+	"context"
+	"net/url"
+	"strings"
+
+	"github.com/relevo-ci/relevo/shared/fn"
+)
+
+// Token is what the settings have of a forge.
+type Token struct {
+	Forge string // github, gitlab …
+	URL   string // of its API
+	Token string // of a user's, or "user:password"
+}
+
+// logins are who git says that it is, over HTTP, where a forge wants a name
+// beside the token; and where it serves git, if that is not where the API is.
+var logins = map[string]struct{ user, api, web string }{
+	"github":    {"x-access-token", "api.github.com", "github.com"},
+	"gitlab":    {"oauth2", "", ""},
+	"gitea":     {"x-access-token", "", ""},
+	"bitbucket": {"x-token-auth", "api.bitbucket.org", "bitbucket.org"},
+	"stash":     {"x-token-auth", "", ""},
+}
+
+// Tokens are a Source's Forge without a forge: of the settings alone, for hosts
+// that link no forge's client. A forge says the same of itself.
+func Tokens(all []Token) func(ctx context.Context, forge, repository string) (Credential, error) {
+	return func(_ context.Context, forge, _ string) (Credential, error) {
+		for _, t := range all {
+			if t.Forge == forge {
+				return t.credential(), nil
+			}
+		}
+		return Credential{}, fn.Faultf(fn.NotFound, "this installation has no forge %s", forge)
+	}
+}
+
+func (t Token) credential() Credential {
+	l := logins[t.Forge]
+	c := Credential{User: l.user, Password: t.Token}
+	if u, err := url.Parse(t.URL); err == nil {
+		c.Host = u.Host
+	}
+	if c.Host == l.api && l.web != "" {
+		c.Host = l.web
+	}
+	switch user, password, both := strings.Cut(t.Token, ":"); {
+	case t.Token == "":
+		c.User = ""
+	case t.Forge == "gogs": // it takes a token where others take the user's name
+		c.User, c.Password = t.Token, "x-oauth-basic"
+	case both:
+		c.User, c.Password = user, password
+	}
+	return c
+}
