@@ -31,6 +31,7 @@ type Config struct {
 	Worker    Worker
 	Secrets   Secrets
 	Public    Public
+	Events    Events
 	Forges    Forge
 	Log       Log
 }
@@ -172,6 +173,30 @@ type API struct {
 	// Token that clients of the API send. On Knative the api does not start
 	// without.
 	Token Secret `env:"RELEVO_API_TOKEN"`
+}
+
+// Events are those that come from other systems and go to them.
+type Events struct {
+	// Secret that signs CloudEvents which are sent to POST /v1/events without a
+	// token: HMAC-SHA-256 of the body, in the header X-Relevo-Signature-256. Unset:
+	// nobody sends so.
+	Secret Secret `env:"RELEVO_EVENTS_SECRET"`
+	// Secret that signs them besides, while senders change over.
+	OldSecret Secret `env:"RELEVO_EVENTS_SECRET_OLD"`
+	// Whether runs and jobs are told as CDEvents too: on or off. On Knative the
+	// component cdevents says so.
+	CDEvents Switch `env:"RELEVO_EVENTS_CDEVENTS" default:"off"`
+}
+
+// Secrets are those that are set.
+func (e Events) Secrets() []string {
+	var all []string
+	for _, s := range []Secret{e.Secret, e.OldSecret} {
+		if s != "" {
+			all = append(all, s.Reveal())
+		}
+	}
+	return all
 }
 
 // Worker is how workers reach the control plane.

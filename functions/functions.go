@@ -28,6 +28,7 @@ import (
 	offerexpired "github.com/relevo-ci/relevo/functions/offer-expired"
 	runcompleted "github.com/relevo-ci/relevo/functions/run-completed"
 	runrequested "github.com/relevo-ci/relevo/functions/run-requested"
+	runrequestedcdevents "github.com/relevo-ci/relevo/functions/run-requested-cdevents"
 	runrequestedconcurrency "github.com/relevo-ci/relevo/functions/run-requested-concurrency"
 	"github.com/relevo-ci/relevo/functions/worker"
 	workercreated "github.com/relevo-ci/relevo/functions/worker-created"
@@ -57,6 +58,8 @@ type Deps struct {
 	// Public is the address that links for people begin with; empty: there are
 	// none.
 	Public string
+	// CDEvents are told of runs and jobs besides.
+	CDEvents bool
 	// Feed may be nil: then nobody watches.
 	Feed feed.Feed
 	// Dead keeps what could not be delivered.
@@ -102,6 +105,9 @@ func All(d Deps) []fn.Function {
 		worker.New(d.Reports, d.Workers.Settings.Key).OnTheWay(),
 		eventemitted.New(),
 		deadlettered.New(d.Dead),
+	}
+	if d.CDEvents {
+		all = append(all, runrequestedcdevents.New(d.Runs, d.Public))
 	}
 	if d.Feed != nil {
 		all = append(all, eventrecorded.New(d.Feed))

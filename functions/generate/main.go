@@ -42,7 +42,7 @@ func main() {
 // table is all functions, made of nothing: they are described, not run.
 func table() []fn.Function {
 	return functions.All(functions.Deps{
-		Workers: &workers.Workers{}, Reports: &worker.Reports{}, Feed: feed.NewMemory(1, 1),
+		Workers: &workers.Workers{}, Reports: &worker.Reports{}, Feed: feed.NewMemory(1, 1), CDEvents: true,
 		Front: []fn.Function{api.New(&api.API{}), awaitrequested.New(nil),
 			webhook.New(&webhook.Webhook{}), deliveryreceived.New(&deliveryreceived.Work{}), statusrequested.New(nil, nil, nil),
 		},
