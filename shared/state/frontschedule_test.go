@@ -1,6 +1,7 @@
 package state_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"sync"
@@ -135,6 +136,38 @@ func TestTickIsNeverDoubled(t *testing.T) {
 	s, err := d.Schedule(t.Context(), "github", "acme/app")
 	if err != nil || !s.Due().Equal(start.Add(2*time.Hour)) {
 		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+// meddled is a store in which something happens after a commit.
+type meddled struct {
+	protocol.Store
+	then func()
+}
+
+func (s *meddled) Commit(ctx context.Context, c protocol.Commit) (protocol.Receipt, error) {
+	r, err := s.Store.Commit(ctx, c)
+	if then := s.then; then != nil {
+		s.then = nil
+		then()
+	}
+	return r, err
+}
+
+// TestPushDuringATick: what a push sets while a tick fires stands, and the tick
+// does not come twice.
+func TestPushDuringATick(t *testing.T) {
+	d := inMemory()
+	d.timers(t, start, trigger.Timer{File: "a", Cron: "0 * * * *"})
+	d.pass(time.Hour)
+	store := &meddled{Store: d.store.Store, then: func() {
+		d.timers(t, start.Add(time.Hour), trigger.Timer{File: "a", Cron: "0 * * * *"}, trigger.Timer{File: "b", Cron: "30 * * * *"})
+	}}
+	newDoor(store).fire(t)
+	d.fire(t)
+	s, err := d.Schedule(t.Context(), "github", "acme/app")
+	if err != nil || len(s.Timers) != 2 || !s.Due().Equal(start.Add(90*time.Minute)) || len(d.ticks(t)) != 1 {
+		t.Errorf("%+v, %v, ticks %+v", s, err, d.ticks(t))
 	}
 }
 

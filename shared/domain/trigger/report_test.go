@@ -245,6 +245,10 @@ func TestLateTeller(t *testing.T) {
 	later := noon.Add(2 * time.Minute)
 	r.Fire(emitter("clock", later))
 	quick := r.Take("quick", later, later.Add(time.Minute))
+	r.Heard(emitter("f", later), "slow", nil, 0)
+	if got := r.Take("third", later, later.Add(time.Minute)); got != nil {
+		t.Errorf("%+v: one who came late gave another's claim away", got)
+	}
 	r.Heard(emitter("f", later), "quick", []trigger.Telling{{Status: quick[0]}}, 0)
 	em := emitter("f", later)
 	r.Heard(em, "slow", []trigger.Telling{{Status: slow[0]}}, 0)
