@@ -33,5 +33,6 @@ func door(c config.Config, d functions.Deps) fn.Function {
 	return api.New(&api.API{
 		Runs: d.Runs, Pools: d.Pools, Groups: d.Groups, Doors: d.Doors, Routes: d.Routes,
 		Logs: d.Reports.Logs, Feed: d.Feed, Dead: d.Dead, Wake: d.Wake, Publish: d.Reports.Publish, Token: c.API.Token.Reveal(),
+		EventSecrets: c.Events.Secrets(),
 	})
 }

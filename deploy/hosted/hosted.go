@@ -210,7 +210,7 @@ func (s *Service) deps(ctx context.Context, committer *state.Committer, o Option
 	launcher.CloseLog = func(ctx context.Context, ref events.AttemptRef) error { return kept.Close(ctx, ref, logs.Present) }
 	return functions.Deps{
 		Runs: runs, Pools: pools, Groups: groups, Doors: doors, Workers: launcher,
-		Routes: scheduling.Pools{Default: events.PoolID(c.Scheduler.Pool)}, Public: c.Public.URL,
+		Routes: scheduling.Pools{Default: events.PoolID(c.Scheduler.Pool)}, Public: c.Public.URL, CDEvents: bool(c.Events.CDEvents),
 		Clock: &clockticked.Clock{
 			Runs: runs, Pools: pools, Groups: groups, Front: doors, Workers: launcher, Publish: s.publish, Forget: kept.Remove,
 			// Below the time-outs of the clock's Service and of those that it asks.

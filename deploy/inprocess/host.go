@@ -55,6 +55,8 @@ type Options struct {
 	Secrets string
 	// Public is the address that links for people begin with; empty: none.
 	Public string
+	// CDEvents are told of runs and jobs besides.
+	CDEvents bool
 	// Sockets is the folder of the report socket.
 	Sockets string
 	Log     *slog.Logger
@@ -95,7 +97,7 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 			Policies:  map[events.PoolID]scheduling.Policy{Pool: {Fixed: true}},
 		},
 		Groups: &state.Groups{Committer: committer, Nudge: o.Policy.Nudge},
-		Doors:  &state.Front{Committer: committer, Next: cron.Next}, Public: o.Public,
+		Doors:  &state.Front{Committer: committer, Next: cron.Next}, Public: o.Public, CDEvents: o.CDEvents,
 		Workers: &workers.Workers{
 			Runs: runs, Providers: bulkheads(o.Providers), Settings: o.Workers,
 			CloseLog: func(ctx context.Context, ref events.AttemptRef) error { return o.Logs.Close(ctx, ref, logs.Present) },

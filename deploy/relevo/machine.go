@@ -138,7 +138,8 @@ func (m *machine) start(ctx context.Context, p *parts, cfg config.Config, fate b
 	var err error
 	p.host, err = inprocess.Start(ctx, inprocess.Options{
 		Store: p.store, Fresh: p.store.Fresh, Logs: p.logs, Providers: providers, Policy: policy, OfferTTL: cfg.Scheduler.OfferTTL,
-		Chaos: fate, Feed: watched, API: m.api, Forges: m.forges, Public: cfg.Public.URL, Sockets: p.sockets(), Log: log, Secrets: cfg.Secrets.Dir,
+		Chaos: fate, Feed: watched, API: m.api, Forges: m.forges, Public: cfg.Public.URL, CDEvents: bool(cfg.Events.CDEvents), Sockets: p.sockets(), Log: log,
+		Secrets: cfg.Secrets.Dir,
 		Workers: workers.Settings{
 			Installation: installation, Key: key, Heartbeat: cfg.Pipeline.Heartbeat, Grace: 10 * time.Second,
 			Report: map[string]string{

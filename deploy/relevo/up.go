@@ -75,7 +75,7 @@ func up(ctx context.Context, m machine, listen string) error {
 		return infra(err)
 	}
 	defer unlock()
-	m.api = &api.API{Token: token}
+	m.api = &api.API{Token: token, EventSecrets: cfg.Events.Secrets()}
 	if m.forges, err = doors.Forges(cfg.Forges); err != nil {
 		return usage(err)
 	}

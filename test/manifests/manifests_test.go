@@ -27,7 +27,7 @@ var ways = []struct{ overlay, components string }{
 	{"fused", "in-memory redis-dev quota local-images"},
 	{"per-function", "kafka quota"},
 	{"per-function", "rabbitmq"},
-	{"per-function", "jetstream"},
+	{"per-function", "jetstream cdevents"},
 	{"fused", "kafka"},
 }
 
@@ -128,10 +128,12 @@ func (b built) service(s *servingv1.Service) {
 		if env.ValueFrom == nil {
 			continue
 		}
-		// The forges' are for those who have some: docs/forges.md.
-		if ref := env.ValueFrom.SecretKeyRef; ref.Name == "relevo-forges" && (ref.Optional == nil || !*ref.Optional) {
-			b.Errorf("%s does not start without the key %s of a forge", s.Name, ref.Key)
-		} else if ref.Name != "relevo-forges" && !slices.Contains(secrets, ref.Name+"/"+ref.Key) {
+		// These are for those who have some: docs/forges.md, docs/cloudevents.md.
+		ref := env.ValueFrom.SecretKeyRef
+		needless := ref.Name == "relevo-forges" || ref.Name == "relevo-events"
+		if needless && (ref.Optional == nil || !*ref.Optional) {
+			b.Errorf("%s does not start without the key %s of %s", s.Name, ref.Key, ref.Name)
+		} else if !needless && !slices.Contains(secrets, ref.Name+"/"+ref.Key) {
 			b.Errorf("%s: nobody is told to make the secret %s/%s", s.Name, ref.Name, ref.Key)
 		}
 	}

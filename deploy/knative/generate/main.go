@@ -20,6 +20,7 @@ import (
 	"github.com/relevo-ci/relevo/functions/api"
 	awaitrequested "github.com/relevo-ci/relevo/functions/await-requested"
 	deliveryreceived "github.com/relevo-ci/relevo/functions/delivery-received"
+	runrequestedcdevents "github.com/relevo-ci/relevo/functions/run-requested-cdevents"
 	statusrequested "github.com/relevo-ci/relevo/functions/status-requested"
 	"github.com/relevo-ci/relevo/functions/webhook"
 	"github.com/relevo-ci/relevo/functions/worker"
@@ -65,26 +66,39 @@ func generate() (map[string][]byte, error) {
 		"base/functions":           perFunction(all, front),
 		"overlays/fused/functions": fused(all, front),
 	} {
-		resources := []string{"rights.yaml"}
-		for _, u := range units {
-			text, err := u.manifest()
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", u.name, err)
-			}
-			files[path.Join(folder, u.name+".yaml")] = text
-			resources = append(resources, u.name+".yaml")
+		resources, err := manifests(files, folder, units)
+		if err != nil {
+			return nil, err
 		}
-		var err error
 		if files[path.Join(folder, "rights.yaml")], err = rights(units); err != nil {
 			return nil, err
 		}
-		slices.Sort(resources)
-		files[path.Join(folder, "kustomization.yaml")] = []byte(generated + `apiVersion: kustomize.config.k8s.io/v1beta1
-kind: Kustomization
-resources:
-  - ` + strings.Join(resources, "\n  - ") + "\n")
+		files[path.Join(folder, "kustomization.yaml")] = kustomization("v1beta1", "Kustomization", append(resources, "rights.yaml"))
 	}
-	return files, nil
+	// What nobody needs who does not ask for it.
+	const folder = "components/cdevents"
+	resources, err := manifests(files, folder, perFunction([]fn.Function{runrequestedcdevents.New(nil, "")}, nil))
+	files[path.Join(folder, "kustomization.yaml")] = kustomization("v1alpha1", "Component", resources)
+	return files, err
+}
+
+// manifests adds the files of units to a folder, and gives their names.
+func manifests(files map[string][]byte, folder string, units []unit) ([]string, error) {
+	resources := make([]string, 0, len(units))
+	for _, u := range units {
+		text, err := u.manifest()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", u.name, err)
+		}
+		files[path.Join(folder, u.name+".yaml")] = text
+		resources = append(resources, u.name+".yaml")
+	}
+	return resources, nil
+}
+
+func kustomization(version, kind string, resources []string) []byte {
+	slices.Sort(resources)
+	return []byte(generated + "apiVersion: kustomize.config.k8s.io/" + version + "\nkind: " + kind + "\nresources:\n  - " + strings.Join(resources, "\n  - ") + "\n")
 }
 
 // stale are the files of the generated folders that nothing generates any more.

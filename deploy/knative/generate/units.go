@@ -123,11 +123,7 @@ func (u unit) env() []corev1.EnvVar {
 			LocalObjectReference: corev1.LocalObjectReference{Name: secret}, Key: key, Optional: optional(secret),
 		}}})
 	}
-	var names []string
-	for _, f := range u.functions {
-		names = append(names, f.Name)
-	}
-	set("FUNCTION", strings.Join(names, ","))
+	set("FUNCTION", u.names())
 	secret("RELEVO_REDIS_URL", "relevo-redis", "url")
 	if u.serves("assignment-created", "worker") { // one signs with it, the other checks
 		secret("RELEVO_WORKER_KEY", "relevo-worker", "key")
@@ -137,6 +133,11 @@ func (u unit) env() []corev1.EnvVar {
 	}
 	if u.serves("api") {
 		secret("RELEVO_API_TOKEN", "relevo-api", "token")
+		secret("RELEVO_EVENTS_SECRET", eventSecrets, "secret")
+		secret("RELEVO_EVENTS_SECRET_OLD", eventSecrets, "secret-old")
+	}
+	if u.serves("run-requested-cdevents") {
+		set("RELEVO_EVENTS_CDEVENTS", "true")
 	}
 	u.forges(secret)
 	if u.serves("worker") {
@@ -151,12 +152,25 @@ func (u unit) env() []corev1.EnvVar {
 	return env
 }
 
+// names are its functions, as they are told to whoever serves them.
+func (u unit) names() string {
+	names := make([]string, 0, len(u.functions))
+	for _, f := range u.functions {
+		names = append(names, f.Name)
+	}
+	return strings.Join(names, ",")
+}
+
 // forgeSecrets is the Secret of the git forges. A forge that is not served has no
 // keys in it, and where none is there need be no Secret.
 const forgeSecrets = "relevo-forges"
 
+// eventSecrets is the Secret of those who send events without a token; there
+// need be none.
+const eventSecrets = "relevo-events"
+
 func optional(secret string) *bool {
-	if secret == forgeSecrets {
+	if secret == forgeSecrets || secret == eventSecrets {
 		return ptr.Bool(true)
 	}
 	return nil
