@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -41,7 +42,8 @@ func newForged(t *testing.T) *forged {
 	s := newStage(t)
 	s.env = append(s.env, "RELEVO_FORGE_GITHUB_URL="+f.server.URL, "RELEVO_FORGE_GITHUB_TOKEN="+f.server.Token,
 		"RELEVO_FORGE_GITHUB_WEBHOOK_SECRET="+hookSecret, "RELEVO_PUBLIC_URL=https://ci.example", "RELEVO_LOG_LEVEL=debug")
-	f.host = &host{stage: s, data: filepath.Join(filepath.Dir(s.dir), "d")}
+	// A checkout takes a folder of the job's own.
+	f.host = &host{stage: s, data: filepath.Join(filepath.Dir(s.dir), "d"), flags: []string{"--workspace", ""}}
 	f.up()
 	return f
 }
@@ -143,17 +145,27 @@ func TestAPushRunsItsPipelines(t *testing.T) {
 	t.Parallel()
 	f := newForged(t)
 	sha, body := f.push(map[string]string{
-		".relevo/build.yaml": "on: push\njobs: {a: {steps: [{run: 'echo ${{ github.sha }} ${{ github.event.pusher.name }} ${{ github.actor }} > built'}]}}\n",
+		".relevo/build.yaml": `on: push
+jobs:
+  a:
+    steps:
+      - uses: actions/checkout@v4
+        with: {path: src}
+      - run: echo ${{ github.sha }} ${{ github.event.pusher.name }} ${{ github.actor }} $(git -C src rev-parse HEAD) > ` + filepath.Join(f.dir, "built") + "\n",
 	})
 	got := f.deliver(http.StatusAccepted, "push", body)
 	if got.Duplicate || got.Delivery == "" {
 		t.Errorf("answered %+v", got)
 	}
-	eventually(t, "the commit is green", func() bool { return strings.HasSuffix(f.states(sha), "success") })
+	eventually(t, "the run is over", func() bool { return strings.Count(f.states(sha), "relevo/build") == 2 })
+	if !strings.HasSuffix(f.states(sha), "success") {
+		run := regexp.MustCompile(`started (\S+)`).FindStringSubmatch(f.call(0, "explain", "--delivery", got.Delivery))
+		t.Fatalf("the log:\n%s", f.call(0, "logs", run[1]+".a"))
+	}
 	if want := "relevo/build pending, relevo/build success"; f.states(sha) != want {
 		t.Errorf("the forge was told %s, want %s", f.states(sha), want)
 	}
-	if want := sha + " dev dev\n"; f.read("built") != want {
+	if want := sha + " dev dev " + sha + "\n"; f.read("built") != want {
 		t.Errorf("the job saw %q, want %q", f.read("built"), want)
 	}
 	if again := f.deliver(http.StatusAccepted, "push", body); !again.Duplicate || again.Delivery != got.Delivery {
