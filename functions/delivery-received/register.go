@@ -32,8 +32,8 @@ func (p *pipelines) registered(ctx context.Context, compiled map[string]*pipelin
 		for _, on := range compiled[file].Triggers {
 			switch on.Event {
 			case sourceSchedule:
-				for _, cron := range on.Cron {
-					timers = append(timers, trigger.Timer{File: file, Cron: cron, Branch: branch})
+				for _, at := range on.Times {
+					timers = append(timers, trigger.Timer{File: file, Cron: at.Cron, Zone: at.Zone, Missed: trigger.Missed(at.Missed), Branch: branch})
 				}
 			case pipeline.CloudEvent:
 				for _, kind := range on.Types {

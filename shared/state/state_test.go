@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,18 +23,24 @@ var start = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 // rough is a store whose commits fail as told, before or after their effect.
 type rough struct {
 	protocol.Store
+	mu            sync.Mutex
 	before, after []error
 	commits       int
 }
 
 func (s *rough) Commit(ctx context.Context, c protocol.Commit) (protocol.Receipt, error) {
+	s.mu.Lock()
 	s.commits++
-	if err := next(&s.before); err != nil {
+	err := next(&s.before)
+	s.mu.Unlock()
+	if err != nil {
 		return protocol.Receipt{}, err
 	}
 	r, err := s.Store.Commit(ctx, c)
 	if err == nil {
+		s.mu.Lock()
 		err = next(&s.after)
+		s.mu.Unlock()
 	}
 	return r, err
 }

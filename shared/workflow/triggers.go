@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/rhysd/actionlint"
-	"github.com/robfig/cron/v3"
 	"go.yaml.in/yaml/v4"
 
 	"github.com/relevo-ci/relevo/shared/domain/pipeline"
@@ -74,7 +73,7 @@ func (r *reader) event(n *yaml.Node, name string) bool {
 func (r *reader) trigger(f field) pipeline.Trigger {
 	t := pipeline.Trigger{Event: f.name}
 	if f.name == "schedule" {
-		t.Cron = r.schedule(f.value)
+		t.Times = r.schedule(f.value)
 		return t
 	}
 	if kindOf(f.value) == "nothing" && language.Bare(f.name) {
@@ -151,31 +150,4 @@ func (r *reader) activities(n *yaml.Node, event string) []string {
 		types = append(types, t)
 	}
 	return types
-}
-
-func (r *reader) schedule(n *yaml.Node) []string {
-	var times []string
-	items := r.list(n, "schedule")
-	if n.Kind == yaml.SequenceNode && len(items) == 0 {
-		r.fail(n, "", "schedule is empty")
-	}
-	fields := cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
-	for _, item := range items {
-		c := r.keyed(item, language.Schedule).get("cron")
-		if c == nil {
-			continue
-		}
-		text, ok := r.word(c, "cron")
-		if !ok {
-			continue
-		}
-		const hint = "minute, hour, day of the month, month, day of the week, in UTC"
-		if strings.Contains(text, "=") || len(strings.Fields(text)) != 5 { // the parser would take a time zone
-			r.fail(c, hint, "cron %s is not five fields", quote(text))
-		} else if _, err := fields.Parse(text); err != nil {
-			r.fail(c, hint, "cron %s is not valid: %s", quote(text), err)
-		}
-		times = append(times, text)
-	}
-	return times
 }

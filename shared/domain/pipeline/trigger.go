@@ -19,14 +19,24 @@ type Trigger struct {
 	TagsIgnore     []string `json:"tagsIgnore,omitempty"`
 	Paths          []string `json:"paths,omitempty"`
 	PathsIgnore    []string `json:"pathsIgnore,omitempty"`
-	// Cron are the times of schedule: five fields, in UTC.
-	Cron []string `json:"cron,omitempty"`
+	// Times are those of schedule.
+	Times []Time `json:"times,omitempty"`
 	// Inputs are those of workflow_dispatch.
 	Inputs []Input `json:"inputs,omitempty"`
 	// Source that a CloudEvent must have; empty: any.
 	Source string `json:"source,omitempty"`
 	// Where is what a CloudEvent must satisfy, in CESQL; empty: any.
 	Where string `json:"where,omitempty"`
+}
+
+// Time is one entry of schedule.
+type Time struct {
+	Cron string `json:"cron"` // five fields
+	// Zone of the IANA's that they are in; empty: UTC.
+	Zone string `json:"zone,omitempty"`
+	// Missed says what comes of times that nobody was there for: once or skip;
+	// empty: once.
+	Missed string `json:"missed,omitempty"`
 }
 
 // Input is something that whoever starts a run by hand may set.

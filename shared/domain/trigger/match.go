@@ -99,7 +99,7 @@ func refuses(h Happening, t pipeline.Trigger, changed Changed) string {
 	if r := refusesType(h, t); r != "" {
 		return r
 	}
-	if h.Event == "schedule" && h.Action != "" && !slices.Contains(t.Cron, h.Action) {
+	if h.Event == "schedule" && h.Action != "" && !slices.ContainsFunc(t.Times, func(at pipeline.Time) bool { return at.Cron == h.Action }) {
 		return fmt.Sprintf("the schedule has no %q any more", h.Action)
 	}
 	if r := refusesRef(h, t); r != "" {

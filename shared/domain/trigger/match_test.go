@@ -86,8 +86,8 @@ var matching = []struct {
 	{"none of two triggers", happening{Event: "cloudevent", Action: "c"}, on{{Event: "cloudevent", Types: []string{"a"}}, {Event: "cloudevent", Types: []string{"b"}}}, unknown, "none of a; the type c"},
 	{"a merge group", happening{Event: "merge_group", Action: "checks_requested", Ref: "refs/heads/gh-readonly-queue/rel/1/pr-7-abc"}, on{{Event: "merge_group", Branches: []string{"rel/*"}}}, unknown, ""},
 	{"another merge group", happening{Event: "merge_group", Action: "checks_requested", Ref: "refs/heads/gh-readonly-queue/main/pr-7-abc"}, on{{Event: "merge_group", Branches: []string{"rel/*"}}}, unknown, "the branch main"},
-	{"a tick", happening{Event: "schedule", Action: "0 5 * * *"}, on{{Event: "schedule", Cron: []string{"0 4 * * *", "0 5 * * *"}}}, unknown, ""},
-	{"a tick of what is gone", happening{Event: "schedule", Action: "0 6 * * *"}, on{{Event: "schedule", Cron: []string{"0 4 * * *"}}}, unknown, `the schedule has no "0 6 * * *" any more`},
+	{"a tick", happening{Event: "schedule", Action: "0 5 * * *"}, on{{Event: "schedule", Times: []pipeline.Time{{Cron: "0 4 * * *"}, {Cron: "0 5 * * *"}}}}, unknown, ""},
+	{"a tick of what is gone", happening{Event: "schedule", Action: "0 6 * * *"}, on{{Event: "schedule", Times: []pipeline.Time{{Cron: "0 4 * * *"}}}}, unknown, `the schedule has no "0 6 * * *" any more`},
 
 	{"skip ci", happening{Event: "push", Ref: "refs/heads/main", Message: "Fix\n\n[skip ci]"}, on{{Event: "push"}}, unknown, "the commit's message says [skip ci]"},
 	{"skip ci of a pull request", happening{Event: "pull_request", Action: "opened", Message: "Fix [No CI]"}, on{{Event: "pull_request"}}, unknown, "says [no ci]"},

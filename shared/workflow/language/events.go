@@ -95,9 +95,13 @@ var PlainEvent = &Place{ID: "plainEvent", Name: "the event"}
 
 // Schedule is one entry of schedule.
 var Schedule = &Place{ID: "schedule", Name: "a schedule", Keys: []Key{
-	{Name: "cron", Required: true, Doc: "Minute, hour, day of the month, month, day of the week, in UTC.", Value: text()},
-	{Name: "timezone", Support: Refused, Doc: "schedules are in UTC: shift the hours of cron"},
+	{Name: "cron", Required: true, Doc: "Minute, hour, day of the month, month, day of the week.", Value: text()},
+	{Name: "timezone", Doc: "The IANA's name of the time zone that the times are in, e.g. Europe/Madrid; absent: UTC. A time that the clocks leap over comes when they have leapt; of one that comes twice the first counts, unless the hour is a *.", Value: text()},
+	{Name: "missed", Support: Own, Doc: "What comes of times that nobody was there for: once (by default) is one run for all of them, skip is none.", Value: words(MissedPolicies...)},
 }}
+
+// MissedPolicies are the values of missed.
+var MissedPolicies = []string{"once", "skip"}
 
 // CloudEvents is cloudevent.
 var CloudEvents = &Place{ID: "cloudevent", Name: "cloudevent", Keys: []Key{
