@@ -15,10 +15,14 @@ func TestTokensAreTheForges(t *testing.T) {
 	var all []secrets.Token
 	var served []forge.Forge
 	for _, c := range []secrets.Token{
-		{Forge: "github", URL: "https://api.github.com/", Token: "t1"}, {Forge: "gitlab", URL: "https://gitlab.com/", Token: "t2"},
-		{Forge: "gitea", URL: "http://gitea:3000/sub/", Token: "somebody:p3"}, {Forge: "bitbucket", URL: "https://api.bitbucket.org/", Token: "u:p4"},
-		{Forge: "stash", URL: "https://stash/", Token: "t5"}, {Forge: "gogs", URL: "https://gogs:1/", Token: "t6"},
-		{Forge: "github", URL: "https://ghe.example/api/v3/", Token: "t7"}, {Forge: "gitlab", URL: "https://gitlab.example/", Token: ""},
+		{Forge: "github", URL: "https://api.github.com/", Token: "t1"},
+		{Forge: "gitlab", URL: "https://gitlab.com/", Token: "t2"},
+		{Forge: "gitea", URL: "http://gitea:3000/sub/", Token: "somebody:p3"},
+		{Forge: "bitbucket", URL: "https://api.bitbucket.org/", Token: "u:p4"},
+		{Forge: "stash", URL: "https://stash/", Token: "t5"},
+		{Forge: "gogs", URL: "https://gogs:1/", Token: "t6"},
+		{Forge: "github", URL: "https://ghe.example/api/v3/", Token: "t7"},
+		{Forge: "gitlab", URL: "https://gitlab.example/", Token: ""},
 	} {
 		f, err := forge.New(forge.Settings{Kind: c.Forge, URL: c.URL, Token: c.Token})
 		if err != nil {

@@ -43,7 +43,8 @@ func main() {
 func table() []fn.Function {
 	return functions.All(functions.Deps{
 		Workers: &workers.Workers{}, Reports: &worker.Reports{}, Feed: feed.NewMemory(1, 1), CDEvents: true,
-		Front: []fn.Function{api.New(&api.API{}), awaitrequested.New(nil),
+		Front: []fn.Function{
+			api.New(&api.API{}), awaitrequested.New(nil),
 			webhook.New(&webhook.Webhook{}), deliveryreceived.New(&deliveryreceived.Work{}), statusrequested.New(nil, nil, nil),
 		},
 	})

@@ -33,13 +33,18 @@ var (
 
 // all are events that the bridge hears of, each once at least.
 var all = []events.Data{
-	events.RunRequested{RunRef: ref}, events.RunStarted{RunRef: ref}, events.RunCompleted{RunRef: ref},
+	events.RunRequested{RunRef: ref},
+	events.RunStarted{RunRef: ref},
+	events.RunCompleted{RunRef: ref},
 	events.RunFailed{RunRef: ref, Verdict: events.Failed, Reason: "a: exit status 1"},
 	events.RunFailed{RunRef: ref, Verdict: events.Infra, Reason: "evicted"},
 	events.RunCancelled{RunRef: ref, Reason: "enough"},
-	events.JobStarted{AttemptRef: attempt}, events.AwaitRequested{JobRef: job},
-	events.JobCompleted{AttemptRef: attempt}, events.JobFailed{AttemptRef: attempt, Verdict: events.Timeout, Reason: "too long"},
-	events.JobRetried{AttemptRef: attempt, Verdict: events.Infra, Reason: "lost"}, events.JobCancelled{AttemptRef: attempt},
+	events.JobStarted{AttemptRef: attempt},
+	events.AwaitRequested{JobRef: job},
+	events.JobCompleted{AttemptRef: attempt},
+	events.JobFailed{AttemptRef: attempt, Verdict: events.Timeout, Reason: "too long"},
+	events.JobRetried{AttemptRef: attempt, Verdict: events.Infra, Reason: "lost"},
+	events.JobCancelled{AttemptRef: attempt},
 	events.JobFailed{AttemptRef: events.AttemptRef{JobRef: job}, Verdict: events.Rejected},
 }
 

@@ -62,7 +62,8 @@ git config --list --show-origin | grep -i 'helper\|extraheader' || true
 git ls-remote origin < /dev/null && echo FOUND a way in
 echo "out $PASSWORD and $SHA"`)
 	look.Env = []pipeline.EnvVar{
-		{Name: "SHA", Value: template(at("steps", "source", "outputs", "commit"))}, {Name: "PASSWORD", Value: expression.Text(password)},
+		{Name: "SHA", Value: template(at("steps", "source", "outputs", "commit"))},
+		{Name: "PASSWORD", Value: expression.Text(password)},
 		{Name: "GIT_TERMINAL_PROMPT", Value: expression.Text("0")},
 	}
 	w := newWorker(t, p, spy, fetching(pipeline.Checkout{}), look).of(server, sha)

@@ -162,8 +162,11 @@ func TestInputs(t *testing.T) {
 			return expect(r.git("tag", "--list"), "v1\nv1.0")
 		}},
 		"sparse": {map[string]string{"sparse-checkout": "docs\n"}, map[string]string{"docs/x": "x", "src/y": "none", "a": "2"}, nil},
-		"patterns": {map[string]string{"sparse-checkout": "/src/*\n!/a", "sparse-checkout-cone-mode": "false"},
-			map[string]string{"docs/x": "none", "src/y": "y", "a": "none"}, nil},
+		"patterns": {
+			map[string]string{"sparse-checkout": "/src/*\n!/a", "sparse-checkout-cone-mode": "false"},
+			map[string]string{"docs/x": "none", "src/y": "y", "a": "none"},
+			nil,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, server, "o/r").private()
@@ -376,8 +379,10 @@ func TestWhoseFault(t *testing.T) {
 		"no server": {func(r *rig) { r.options.Clone = gone.URL + "/o/r.git" }, true, 2, "cannot be reached"},
 		"404":       {answer(404), false, 0, "this run has no credential: none was set up"},
 		"401":       {func(r *rig) { r.server.User = "somebody" }, false, 0, "it is not public or not there"},
-		"wrong password": {func(r *rig) { r.private(); r.server.Password = "changed"; r.options.NoCredential = "" },
-			false, 0, "the credential of this installation may not read it"},
+		"wrong password": {
+			func(r *rig) { r.private(); r.server.Password = "changed"; r.options.NoCredential = "" },
+			false, 0, "the credential of this installation may not read it",
+		},
 		"no commit": {func(r *rig) { r.options.SHA = strings.Repeat("1", 40) }, false, 0, "git fetch"},
 		"no branch": {func(r *rig) { r.inputs(map[string]string{"ref": "nope"}) }, false, 0, `no branch or tag "nope"`},
 		"at last": {func(r *rig) {

@@ -31,11 +31,18 @@ func Environ(image []string, clone string, c *execution.Credential) []string {
 	})
 	env = append(env, "LC_ALL=C", "GIT_TERMINAL_PROMPT=0", "GIT_ASKPASS=", "GIT_LFS_SKIP_SMUDGE=1")
 	settings := [][2]string{
-		{"safe.directory", "*"}, {"init.defaultBranch", "main"}, {"core.hooksPath", os.DevNull},
-		{"gc.auto", "0"}, {"maintenance.auto", "false"}, {"advice.detachedHead", "false"},
-		{"submodule.recurse", "false"}, {"http.lowSpeedLimit", "1000"}, {"http.lowSpeedTime", "60"},
+		{"safe.directory", "*"},
+		{"init.defaultBranch", "main"},
+		{"core.hooksPath", os.DevNull},
+		{"gc.auto", "0"},
+		{"maintenance.auto", "false"},
+		{"advice.detachedHead", "false"},
+		{"submodule.recurse", "false"},
+		{"http.lowSpeedLimit", "1000"},
+		{"http.lowSpeedTime", "60"},
 		// The user's own helpers would keep what they hear.
-		{"credential.helper", ""}, {"core.askPass", ""},
+		{"credential.helper", ""},
+		{"core.askPass", ""},
 	}
 	settings = append(settings, overHTTP(clone)...)
 	if c != nil {

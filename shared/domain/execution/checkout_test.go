@@ -37,10 +37,24 @@ func TestReadCheckout(t *testing.T) {
 		}
 	}
 	for _, c := range [][2]string{
-		{"fetch-depth", "-1"}, {"fetch-depth", "all"}, {"fetch-tags", "yes"}, {"clean", "0"}, {"submodules", "deep"},
-		{"path", "../x"}, {"path", "/x"}, {"path", "a/../../x"},
-		{"repository", "name"}, {"repository", "o/../r"}, {"repository", "o/r?x"}, {"repository", "https://x/o/r"},
-		{"ref", "--upload-pack=x"}, {"ref", "a b"}, {"ref", "a..b"}, {"ref", "a:b"}, {"ref", "refs/heads/*"}, {"ref", "main@{1}"},
+		{"fetch-depth", "-1"},
+		{"fetch-depth", "all"},
+		{"fetch-tags", "yes"},
+		{"clean", "0"},
+		{"submodules", "deep"},
+		{"path", "../x"},
+		{"path", "/x"},
+		{"path", "a/../../x"},
+		{"repository", "name"},
+		{"repository", "o/../r"},
+		{"repository", "o/r?x"},
+		{"repository", "https://x/o/r"},
+		{"ref", "--upload-pack=x"},
+		{"ref", "a b"},
+		{"ref", "a..b"},
+		{"ref", "a:b"},
+		{"ref", "refs/heads/*"},
+		{"ref", "main@{1}"},
 	} {
 		if _, err := execution.ReadCheckout(map[string]string{c[0]: c[1]}); !errors.Is(err, execution.ErrInput) || execution.WrongInput(c[0], c[1]) == "" {
 			t.Errorf("%s %q is taken: %v", c[0], c[1], err)

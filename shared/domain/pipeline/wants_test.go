@@ -93,9 +93,12 @@ func TestContent(t *testing.T) {
 	n, o, s := reads("github", "n"), reads("github", "o"), reads("github", "s")
 	both := expression.Template{Parts: append([]expression.Part{{Text: "a "}}, s.Parts...)}
 	made := pipeline.Content{Kind: pipeline.ContentObject, Fields: []pipeline.ContentField{
-		{Name: "n", Value: pipeline.Content{Kind: pipeline.ContentText, Text: &n}}, {Name: "o", Value: pipeline.Content{Kind: pipeline.ContentText, Text: &o}},
-		{Name: "s", Value: pipeline.Content{Kind: pipeline.ContentText, Text: &both}}, {Name: "f", Value: pipeline.Content{Kind: pipeline.ContentValue, Value: false}},
-		{Name: "z", Value: pipeline.Content{Kind: pipeline.ContentValue}}, {Name: "l", Value: pipeline.Content{Kind: pipeline.ContentList}},
+		{Name: "n", Value: pipeline.Content{Kind: pipeline.ContentText, Text: &n}},
+		{Name: "o", Value: pipeline.Content{Kind: pipeline.ContentText, Text: &o}},
+		{Name: "s", Value: pipeline.Content{Kind: pipeline.ContentText, Text: &both}},
+		{Name: "f", Value: pipeline.Content{Kind: pipeline.ContentValue, Value: false}},
+		{Name: "z", Value: pipeline.Content{Kind: pipeline.ContentValue}},
+		{Name: "l", Value: pipeline.Content{Kind: pipeline.ContentList}},
 		{Name: "e", Value: pipeline.Content{Kind: pipeline.ContentObject}},
 	}}
 	raw, err := json.Marshal(made)
