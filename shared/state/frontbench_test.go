@@ -1,7 +1,7 @@
 package state_test
 
 import (
-	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -14,7 +14,7 @@ func BenchmarkReceive(b *testing.B) {
 	d := inMemory()
 	body := strings.Repeat(`{"ref": "refs/heads/main"}`, 400)
 	for i := 0; b.Loop(); i++ {
-		r, err := d.Receive(b.Context(), "webhook", sent(fmt.Sprint(i)), []byte(body))
+		r, err := d.Receive(b.Context(), "webhook", sent(strconv.Itoa(i)), []byte(body))
 		if err != nil || r.Arrived != state.Accepted {
 			b.Fatal(r, err)
 		}

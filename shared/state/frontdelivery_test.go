@@ -2,7 +2,7 @@ package state_test
 
 import (
 	"errors"
-	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -146,7 +146,7 @@ func TestAnIDWithAnotherBodyIsRefused(t *testing.T) {
 func TestDeliveriesAreListedNewestFirst(t *testing.T) {
 	onStores(t, func(t *testing.T, d *door) {
 		for i := range 25 {
-			d.receive(t, fmt.Sprint(i), "{}")
+			d.receive(t, strconv.Itoa(i), "{}")
 			if d.pass != nil {
 				d.pass(time.Second)
 			}

@@ -3,6 +3,7 @@ package state_test
 import (
 	"bytes"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -22,7 +23,7 @@ func TestRoom(t *testing.T) {
 		ids := map[events.DeliveryID]string{}
 		refused := 0
 		for i := range 400 {
-			r, err := d.Receive(t.Context(), "webhook", sent(fmt.Sprint(i)), []byte("{}"))
+			r, err := d.Receive(t.Context(), "webhook", sent(strconv.Itoa(i)), []byte("{}"))
 			if fn.KindOf(err) == fn.Exhausted && err != nil {
 				refused++
 				continue
@@ -30,7 +31,7 @@ func TestRoom(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ids[r.Delivery.ID] = fmt.Sprint(i)
+			ids[r.Delivery.ID] = strconv.Itoa(i)
 		}
 		if len(ids) != d.Most || refused != 400-d.Most {
 			t.Fatalf("%d were taken, %d refused", len(ids), refused)
@@ -73,12 +74,12 @@ func TestBytesAreBounded(t *testing.T) {
 	noise := func(i int) string {
 		var b bytes.Buffer
 		for b.Len() < 20<<10 {
-			b.WriteString(string(trigger.RunOf(events.DeliveryID(fmt.Sprint(i)), fmt.Sprint(b.Len()))))
+			b.WriteString(string(trigger.RunOf(events.DeliveryID(strconv.Itoa(i)), strconv.Itoa(b.Len()))))
 		}
 		return b.String()
 	}
 	for i := range 300 {
-		r := d.receive(t, fmt.Sprint(i), noise(i))
+		r := d.receive(t, strconv.Itoa(i), noise(i))
 		d.finish(t, r.Delivery.ID, 1)
 		d.pass(time.Second)
 		if n := int64(len(d.everything(t))); n > d.Bytes+d.Bytes/2 {
@@ -135,7 +136,7 @@ func TestRoomBehindWhatIsUnfinished(t *testing.T) {
 	d.Most = 16 * 80 // more than is looked at first
 	var kept []events.DeliveryID
 	for i := range 2 * d.Most {
-		r, err := d.Receive(t.Context(), "webhook", sent(fmt.Sprint(i)), []byte("{}"))
+		r, err := d.Receive(t.Context(), "webhook", sent(strconv.Itoa(i)), []byte("{}"))
 		if err == nil {
 			kept = append(kept, r.Delivery.ID)
 		}

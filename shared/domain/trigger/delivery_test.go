@@ -100,7 +100,7 @@ func TestDeliveryProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := trigger.NewDelivery(emitter("webhook", noon), arrival())
 		started := map[string]events.RunID{}
-		asked := map[string]bool{string(d.Again(0).ID): true}
+		asked := map[string]bool{d.Again(0).ID: true}
 		t.Repeat(map[string]func(*rapid.T){
 			"work":  func(t *rapid.T) { d.Work(rapid.IntRange(1, 4).Draw(t, "round"), noon) },
 			"defer": func(t *rapid.T) { d.Defer(rapid.IntRange(1, 4).Draw(t, "round"), noon, "later") },

@@ -3,6 +3,7 @@ package trigger_test
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -142,7 +143,7 @@ func TestReportProperties(t *testing.T) {
 			},
 			"tell": func(t *rapid.T) {
 				claims++
-				claim := fmt.Sprint(claims)
+				claim := strconv.Itoa(claims)
 				var tellings []trigger.Telling
 				dies := rapid.Bool().Draw(t, "dies")
 				for _, s := range r.Take(claim, now, now.Add(time.Minute)) {
