@@ -64,7 +64,7 @@ func (x *explainer) explain() client.Explanation {
 		e := x.job(j)
 		e.ID, e.Key, e.State = jobID(x.run.ID, j.Key), j.Key, stateOf(j)
 		e.Before = before(j)
-		if !j.State.Final() {
+		if spec := x.run.JobSpec(j.Key); !j.State.Final() && (spec == nil || spec.Await == nil) {
 			e.Retries = x.retries(j)
 		}
 		out.Jobs = append(out.Jobs, e)

@@ -67,6 +67,10 @@ func (w *World) gated(job pipeline.JobSpec) pipeline.JobSpec {
 func (w *World) wake(run events.RunID, gate pipeline.JobSpec) {
 	in := func(most time.Duration) time.Duration { return time.Duration(w.gates.Int64N(int64(most))) }
 	subject := string(run) + "/" + gate.ID
+	if !gate.Await.Approval && w.gates.IntN(3) == 0 {
+		w.ready[events.JobRef{Run: run, Job: gate.Key}.Subject()] = true
+		return
+	}
 	for n := range w.gates.IntN(4) {
 		id, at := fmt.Sprintf("%s/%d", subject, n), in(12*time.Minute)
 		if gate.Await.Approval {
@@ -79,6 +83,18 @@ func (w *World) wake(run events.RunID, gate pipeline.JobSpec) {
 		}
 		w.after(in(12*time.Minute), func() { w.come(id+"/other", "somebody else's") })
 	}
+}
+
+// answer lets the event of a gate come as soon as it is asked for: others may
+// hear of the job later than that.
+func (w *World) answer(e events.Envelope) {
+	if e.Type != events.TypeAwaitRequested || !w.ready[e.Subject] {
+		return
+	}
+	delete(w.ready, e.Subject)
+	_, key, _ := pipeline.ParseSubject(e.Subject)
+	subject := e.RunID + "/" + string(key)
+	w.after(time.Duration(w.gates.Int64N(int64(time.Second))), func() { w.come(subject, subject) })
 }
 
 // come sends an event, as its sender does until it is acknowledged.

@@ -145,6 +145,7 @@ func (p *process) function(name string) *fn.Function {
 // publish gives events to the broker, which has accepted them by that.
 func (w *World) publish(p *process, es []events.Envelope) {
 	for _, e := range es {
+		w.answer(e)
 		if w.chance(w.faults.Refused) {
 			w.count("event refused by the broker")
 			continue // the outbox has it, where it was committed
