@@ -85,7 +85,9 @@ func (a *API) takeEvents(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusAccepted)
-	_ = json.NewEncoder(w).Encode(receipts) // the sender may be gone
+	if err := json.NewEncoder(w).Encode(receipts); err != nil {
+		return // the sender is gone
+	}
 }
 
 func (a *API) take(w http.ResponseWriter, r *http.Request) (client.Receipts, *problem) {
@@ -187,7 +189,7 @@ func read(h http.Header, body []byte) ([]arrival, *problem) {
 		e, p := one(h, body, "body")
 		return []arrival{e}, p
 	case err == nil && kind == batched:
-		return batch(h, body)
+		return batch(body)
 	case binary(h) && !cloudEvents:
 		e, p := one(h, body, "headers")
 		return []arrival{e}, p
@@ -195,7 +197,7 @@ func read(h http.Header, body []byte) ([]arrival, *problem) {
 	return nil, refuse(http.StatusUnsupportedMediaType, "events come as %s, as %s, or with ce- headers", structured, batched)
 }
 
-func batch(h http.Header, body []byte) ([]arrival, *problem) {
+func batch(body []byte) ([]arrival, *problem) {
 	var items []json.RawMessage
 	if err := json.Unmarshal(body, &items); err != nil {
 		return nil, refuse(http.StatusBadRequest, "the batch is no JSON array")
@@ -206,7 +208,7 @@ func batch(h http.Header, body []byte) ([]arrival, *problem) {
 	case len(items) > mostBatch:
 		return nil, refuse(http.StatusRequestEntityTooLarge, "a batch has at most %d events", mostBatch)
 	}
-	h = http.Header{"Content-Type": {structured}}
+	h := http.Header{"Content-Type": {structured}}
 	list := make([]arrival, 0, len(items))
 	for i, item := range items {
 		e, p := one(h, item, fmt.Sprintf("body[%d]", i))

@@ -1,9 +1,9 @@
 package arrivals_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -13,7 +13,6 @@ import (
 	"github.com/relevo-ci/relevo/shared/domain/pipeline"
 	"github.com/relevo-ci/relevo/shared/domain/trigger"
 	"github.com/relevo-ci/relevo/shared/memory"
-	"github.com/relevo-ci/relevo/shared/protocol"
 	"github.com/relevo-ci/relevo/shared/state"
 )
 
@@ -77,10 +76,10 @@ func (y *yard) comes(subject string) (woken []events.RunID) {
 	y.t.Helper()
 	y.sent++
 	body := fmt.Appendf(nil, `{"specversion":"1.0","id":"%d","source":"/shop","type":"com.example.deployed","subject":%q,"data":{"n":%d}}`, y.sent, subject, y.sent)
-	r, err := y.front.Receive(y.t.Context(), "api", trigger.Arrival{Source: arrivals.Source, Sender: fmt.Sprint(y.sent), Event: "com.example.deployed"}, body)
+	r, err := y.front.Receive(y.t.Context(), "api", trigger.Arrival{Source: arrivals.Source, Sender: strconv.Itoa(y.sent), Event: "com.example.deployed"}, body)
 	y.must(err)
 	for range 2 { // it may be delivered twice
-		w, err := y.arrivals.Wake(y.t.Context(), "delivery-received", events.Envelope{ID: "delivery" + fmt.Sprint(y.sent)}, r.Delivery, body)
+		w, err := y.arrivals.Wake(y.t.Context(), "delivery-received", events.Envelope{ID: "delivery" + strconv.Itoa(y.sent)}, r.Delivery, body)
 		y.must(err)
 		woken = append(woken, y.told(w.Emitted)...)
 	}
@@ -192,12 +191,12 @@ func TestWhatCameIsForgotten(t *testing.T) {
 	y.must(err)
 	for _, d := range due {
 		if d.Partition[:len(state.FrontPrefix)] == state.FrontPrefix {
-			_, _, err := y.front.Fire(context.Background(), d.Partition, d.Name)
+			_, _, err := y.front.Fire(t.Context(), d.Partition, d.Name)
 			y.must(err)
 		}
 	}
 	for _, p := range ps {
-		docs, err := y.front.Store.List(t.Context(), protocol.Partition(p), "recent."+events.DeriveID("type", "com.example.deployed"))
+		docs, err := y.front.Store.List(t.Context(), p, "recent."+events.DeriveID("type", "com.example.deployed"))
 		y.must(err)
 		if len(docs) > 0 {
 			t.Errorf("%s is left", docs[0].ID)
@@ -210,7 +209,7 @@ func TestSatisfies(t *testing.T) {
 	event := []byte(`{"specversion":"1.0","id":"1","source":"/shop","type":"x","subject":"a"}`)
 	for where, want := range map[string]string{"": "true", "subject = 'a'": "true", "subject = 'b'": "false", "subject =": "error", "stage = 'x'": "error"} {
 		ok, err := a.Satisfies(where, event)
-		got := fmt.Sprint(ok)
+		got := strconv.FormatBool(ok)
 		if err != nil {
 			got = "error"
 		}

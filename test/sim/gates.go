@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/relevo-ci/relevo/events"
@@ -135,7 +136,7 @@ func (w *World) review(ref events.JobRef, refused bool) {
 			return nil // refused: 409
 		}
 		d := events.AwaitMatched{JobRef: ref, By: "ada", Refused: refused}
-		e, err := events.New(events.DeriveID("await.matched", j.Asked, fmt.Sprint(refused)), "/relevo/api", j.Asked, moment.Now, d)
+		e, err := events.New(events.DeriveID("await.matched", j.Asked, strconv.FormatBool(refused)), "/relevo/api", j.Asked, moment.Now, d)
 		if err != nil {
 			return err
 		}

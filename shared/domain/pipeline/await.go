@@ -140,7 +140,10 @@ func dataOf(event map[string]any) string {
 	if text, ok := data.(string); ok {
 		return text
 	}
-	raw, _ := json.Marshal(data) // it was decoded from JSON
+	raw, err := json.Marshal(data)
+	if err != nil { // it was decoded from JSON
+		return ""
+	}
 	return string(raw)
 }
 
@@ -153,7 +156,7 @@ func (r *Run) awaitDue(j *Job, now time.Time) time.Time {
 // that is not.
 func (r *Run) fireAwait(em *events.Emitter, j *Job) []events.Envelope {
 	if em.Now.Before(j.Await.Deadline) {
-		return []events.Envelope{r.rebuild(j.Asked, "/relevo/pipeline", "", j.AskedAt, *j.Await)}
+		return []events.Envelope{r.rebuild(j.Asked, "/relevo/pipeline", j.AskedAt, *j.Await)}
 	}
 	what := "no event that it awaits came"
 	if j.Await.Approval {

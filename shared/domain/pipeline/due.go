@@ -174,7 +174,7 @@ func (r *Run) fireScheduled(em *events.Emitter, j *Job, grace bool) []events.Env
 		Node:          a.Placement.Node, Worker: a.Placement.Worker, Provider: a.Placement.Provider,
 		Resources: j.Request.Requirements.Resources,
 	}
-	return []events.Envelope{r.rebuild(a.Cause, "/relevo/offer-created", "", a.Scheduled, d)}
+	return []events.Envelope{r.rebuild(a.Cause, "/relevo/offer-created", a.Scheduled, d)}
 }
 
 func (r *Run) fireRunning(em *events.Emitter, j *Job, grace bool) {
@@ -192,23 +192,23 @@ func (r *Run) fireRunning(em *events.Emitter, j *Job, grace bool) {
 }
 
 func (r *Run) askedAgain(j *Job) events.Envelope {
-	return r.rebuild(j.Asked, "/relevo/pipeline", "", j.AskedAt, j.Request)
+	return r.rebuild(j.Asked, "/relevo/pipeline", j.AskedAt, j.Request)
 }
 
 // rebuild makes an event that was emitted before: same id, same payload.
-func (r *Run) rebuild(id, source, cause string, at time.Time, d events.Data) events.Envelope {
+func (r *Run) rebuild(id, source string, at time.Time, d events.Data) events.Envelope {
 	raw, err := json.Marshal(d)
 	if err != nil { // payloads of package events always encode
 		panic(err)
 	}
 	return events.Envelope{
 		ID: id, Source: source, Type: d.EventType(), Subject: d.Subject(), Time: at, Data: raw,
-		CauseID: cause, RunID: string(r.ID), PartitionKey: string(r.ID),
+		RunID: string(r.ID), PartitionKey: string(r.ID),
 	}
 }
 
 // Again is the run.requested event of the run, as it was emitted: same id,
 // same payload.
 func (r *Run) Again() []events.Envelope {
-	return []events.Envelope{r.rebuild(r.Asked, "/relevo/api", "", r.Requested, r.request)}
+	return []events.Envelope{r.rebuild(r.Asked, "/relevo/api", r.Requested, r.request)}
 }

@@ -22,7 +22,7 @@ func waits() []Bug {
 		bug("wait-over-at-once", "a wait is over when the clock first looks at it",
 			Edit{awaitFile, "	if em.Now.Before(j.Await.Deadline) {", "	if em.Now.Before(j.AskedAt) {"}),
 		bug("wait-not-told-again", "a wait is not told again: its registration may be lost",
-			Edit{awaitFile, "		return []events.Envelope{r.rebuild(j.Asked, \"/relevo/pipeline\", \"\", j.AskedAt, *j.Await)}\n", "		return nil\n"}),
+			Edit{awaitFile, "		return []events.Envelope{r.rebuild(j.Asked, \"/relevo/pipeline\", j.AskedAt, *j.Await)}\n", "		return nil\n"}),
 		bug("wait-offered", "a job that only waits is offered to a pool too",
 			Edit{advanceFile, "		r.await(em, j, s)\n", "		r.await(em, j, s)\n		r.request1(em, j, s)\n"}),
 		bug("waits-after-its-end", "a wait stays for ever",
