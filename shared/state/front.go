@@ -187,6 +187,8 @@ func (s *Front) drop(ctx context.Context, at place) error {
 		c := protocol.Commit{Partition: at.partition, Due: []protocol.Due{{Name: at.subject}}}
 		if docs[0].Version > 0 {
 			c.Puts = []protocol.Doc{removed(docs[0])}
+		} else {
+			c.Checks = docs[:1] // else one that comes to be meanwhile loses its due entry
 		}
 		return s.commit(ctx, c)
 	})
