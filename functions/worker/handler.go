@@ -64,9 +64,13 @@ func authentic(w http.ResponseWriter, req *http.Request, key []byte, ref events.
 }
 
 func answer(w http.ResponseWriter, reply any, err error) {
+	var body []byte
+	if err == nil {
+		body, err = json.Marshal(reply)
+	}
 	if err == nil {
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(reply)
+		_, _ = w.Write(body) // an agent that is gone asks again
 		return
 	}
 	status := http.StatusServiceUnavailable

@@ -124,7 +124,7 @@ func TestCheckoutFails(t *testing.T) {
 		}, pipeline.Checkout{}, events.Failed, "the image busybox:1 has no git: name an image with git"},
 		"bad input":     {func(*worker, *gittest.Server) {}, pipeline.Checkout{Path: ptr(template("../", at("matrix", "go")))}, events.Failed, "not below the workspace"},
 		"no credential": {func(w *worker, _ *gittest.Server) { w.plane.git = nil }, pipeline.Checkout{}, events.Failed, "it is not public or not there"},
-		"no forge": {func(w *worker, s *gittest.Server) {
+		"no forge": {func(_ *worker, s *gittest.Server) {
 			s.Answer = func(rw http.ResponseWriter, _ *http.Request) bool { rw.WriteHeader(http.StatusBadGateway); return true }
 		}, pipeline.Checkout{}, events.Infra, "cannot be reached"},
 	} {

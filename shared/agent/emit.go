@@ -3,6 +3,7 @@ package agent
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/relevo-ci/relevo/shared/domain/execution"
 	"github.com/relevo-ci/relevo/shared/domain/expression"
@@ -34,9 +35,14 @@ func (j *job) emit(s *step, scope *expression.Env) error {
 			return fmt.Errorf("emit: the event's %s may hold a secret", what)
 		}
 	}
+	s.exit = 0
+	if j.launch.Untrusted {
+		j.journal.remark("==> not emitted: the code of this run is a fork's")
+		return nil
+	}
 	j.emitted++
-	s.emitted, s.exit = &e, 0
-	j.journal.remark("==> emitted %s %s", e.Type, e.Subject)
+	s.emitted = &e
+	j.journal.remark("==> emitted %s", strings.TrimSpace(e.Type+" "+e.Subject))
 	return nil
 }
 

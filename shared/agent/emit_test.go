@@ -90,3 +90,13 @@ func TestEmitRefuses(t *testing.T) {
 		})
 	}
 }
+
+// TestForksEmitNothing: the log says so.
+func TestForksEmitNothing(t *testing.T) {
+	w := newWorker(t, newPlane(t), emitting("a.b", nil))
+	w.launch.Untrusted = true
+	w.start().ending(events.Succeeded)
+	if last := w.plane.steps[len(w.plane.steps)-1]; last.Emitted != nil || !strings.Contains(w.plane.log(), "==> not emitted: ") {
+		t.Errorf("%+v; %s", last, w.plane.log())
+	}
+}

@@ -159,7 +159,7 @@ func (w *Workers) launch(run *pipeline.Run, j *pipeline.Job, a *pipeline.Attempt
 	l := execution.Launch{
 		AttemptRef: ref, Worker: a.Placement.Worker, Assignment: a.Placement.Assignment, Pool: a.Placement.Pool,
 		Installation: s.Installation, Report: s.report(a.Placement.Provider), Token: Token(s.Key, ref, a.Placement.Worker),
-		HasSecrets: run.Spec().Wants(j.Key).Any(), Clone: run.Request().Trigger.Clone,
+		HasSecrets: run.Spec().Wants(j.Key).Any(), Clone: run.Request().Trigger.Clone, Untrusted: run.Request().Trigger.Untrusted,
 		Job: *spec, Env: run.Spec().Env, Image: s.Image[a.Placement.Provider],
 		Resources: j.Request.Requirements.Resources, Workspace: s.Workspace[a.Placement.Provider],
 		Heartbeat: s.Heartbeat, Grace: s.Grace, SpoolMax: s.SpoolMax,

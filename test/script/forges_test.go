@@ -30,6 +30,8 @@ type forged struct {
 	*host
 	server *forgetest.Server
 	work   string // a clone
+	// secrets is a folder of what jobs may read; there is none at first.
+	secrets string
 }
 
 func newForged(t *testing.T) *forged {
@@ -40,8 +42,10 @@ func newForged(t *testing.T) *forged {
 	gitIn(t, ".", "clone", "-q", bare, f.work)
 	f.server.Add(repository, bare)
 	s := newStage(t)
+	f.secrets = filepath.Join(filepath.Dir(s.dir), "s")
 	s.env = append(s.env, "RELEVO_FORGE_GITHUB_URL="+f.server.URL, "RELEVO_FORGE_GITHUB_TOKEN="+f.server.Token,
-		"RELEVO_FORGE_GITHUB_WEBHOOK_SECRET="+hookSecret, "RELEVO_PUBLIC_URL=https://ci.example", "RELEVO_LOG_LEVEL=debug")
+		"RELEVO_FORGE_GITHUB_WEBHOOK_SECRET="+hookSecret, "RELEVO_PUBLIC_URL=https://ci.example", "RELEVO_LOG_LEVEL=debug",
+		"RELEVO_SECRETS_DIR="+f.secrets)
 	// A checkout takes a folder of the job's own.
 	f.host = &host{stage: s, data: filepath.Join(filepath.Dir(s.dir), "d"), flags: []string{"--workspace", ""}}
 	f.up()

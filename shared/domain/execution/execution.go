@@ -32,6 +32,8 @@ type Launch struct {
 	// Clone is the address that git fetches the run's repository from; empty: the
 	// run is of none.
 	Clone string `json:"clone,omitempty"`
+	// Untrusted: the code is a stranger's. Events that its steps emit do not count.
+	Untrusted bool `json:"untrusted,omitempty"`
 
 	Job pipeline.JobSpec `json:"jobSpec"`
 	// Env is the pipeline's own env, below the job's.

@@ -8,9 +8,10 @@ import (
 
 // Emitted takes an event of the user's own that a step of the attempt under way
 // emitted; it tells whether it counted. One that was taken before does not, nor
-// that of an attempt that is over.
+// that of an attempt that is over, nor that of a stranger's code: those who hear
+// it could not tell.
 func (r *Run) Emitted(em *events.Emitter, d events.EventEmitted) bool {
-	if !r.Holds(d.AttemptRef) {
+	if !r.Holds(d.AttemptRef) || r.request.Trigger.Untrusted {
 		return false
 	}
 	a := r.Job(d.Job).live()
