@@ -29,7 +29,7 @@ func (a *away) Head(context.Context, string, string) (string, error) {
 	return "head", a.err
 }
 
-func tell(f forge.Forge) error { return f.Tell(context.Background(), "a/b", "sha", trigger.Status{}) }
+func tell(f forge.Forge) error { return f.Tell(t.Context(), "a/b", "sha", trigger.Status{}) }
 
 func TestLeavesAForgeAloneThatDoesNotAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -87,12 +87,12 @@ func TestAnswersAreNoFailures(t *testing.T) {
 			t.Errorf("asked %d times", a.asked)
 		}
 		a.err, a.asked = &forge.Later{Err: errors.New("502")}, 0
-		if _, err := f.Head(context.Background(), "a/b", "main"); !errors.Is(err, forge.ErrLater) || a.asked != 2 {
+		if _, err := f.Head(t.Context(), "a/b", "main"); !errors.Is(err, forge.ErrLater) || a.asked != 2 {
 			t.Errorf("%v, asked %d times", err, a.asked)
 		}
 		a.err = nil
 		time.Sleep(time.Minute)
-		if sha, err := f.Head(context.Background(), "a/b", "main"); err != nil || sha != "head" {
+		if sha, err := f.Head(t.Context(), "a/b", "main"); err != nil || sha != "head" {
 			t.Errorf("%s, %v", sha, err)
 		}
 	})
