@@ -28,7 +28,7 @@ func fetching(with pipeline.Checkout) pipeline.StepSpec {
 func private(t *testing.T, p *plane) (*gittest.Server, string) {
 	server := gittest.New(t)
 	sha := server.Repo("o/r").Commit("one", map[string]string{"a": "1", ".github/x": "y"})
-	server.User, server.Password = "relevo", password
+	server.Want("relevo", password)
 	p.git = &execution.Credential{Server: server.URL, User: "relevo", Password: password}
 	return server, sha
 }
@@ -125,7 +125,7 @@ func TestCheckoutFails(t *testing.T) {
 		"bad input":     {func(*worker, *gittest.Server) {}, pipeline.Checkout{Path: ptr(template("../", at("matrix", "go")))}, events.Failed, "not below the workspace"},
 		"no credential": {func(w *worker, _ *gittest.Server) { w.plane.git = nil }, pipeline.Checkout{}, events.Failed, "it is not public or not there"},
 		"no forge": {func(_ *worker, s *gittest.Server) {
-			s.Answer = func(rw http.ResponseWriter, _ *http.Request) bool { rw.WriteHeader(http.StatusBadGateway); return true }
+			s.Answer(func(rw http.ResponseWriter, _ *http.Request) bool { rw.WriteHeader(http.StatusBadGateway); return true })
 		}, pipeline.Checkout{}, events.Infra, "cannot be reached"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -149,11 +149,11 @@ func TestCheckoutIsEnded(t *testing.T) {
 			p := newPlane(t)
 			server, sha := private(t, p)
 			var asked atomic.Bool
-			server.Answer = func(_ http.ResponseWriter, r *http.Request) bool {
+			server.Answer(func(_ http.ResponseWriter, r *http.Request) bool {
 				asked.Store(true)
 				<-r.Context().Done()
 				return true
-			}
+			})
 			step := fetching(pipeline.Checkout{})
 			if want == events.Timeout {
 				step.TimeoutMinutes = 0.005

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/relevo-ci/relevo/shared/agent/checkout"
@@ -28,7 +29,7 @@ type rig struct {
 	commands   []string
 	output     bytes.Buffer
 	said       []string
-	pauses     int
+	pauses     atomic.Int32
 }
 
 func newRig(t *testing.T, server *gittest.Server, repository string) *rig {
@@ -38,7 +39,7 @@ func newRig(t *testing.T, server *gittest.Server, repository string) *rig {
 		Source:    checkout.Source{Clone: server.Clone(repository), Repository: repository, Ref: "refs/heads/main"},
 		Workspace: filepath.Join(t.TempDir(), "work"), Git: r,
 		Say:   func(format string, args ...any) { r.said = append(r.said, fmt.Sprintf(format, args...)) },
-		Pause: func(int) bool { r.pauses++; return true },
+		Pause: func(int) bool { r.pauses.Add(1); return true },
 	}
 	r.inputs(nil)
 	return r
@@ -46,7 +47,7 @@ func newRig(t *testing.T, server *gittest.Server, repository string) *rig {
 
 // private makes the server ask for a credential, and gives it to git.
 func (r *rig) private() *rig {
-	r.server.User, r.server.Password = "relevo", password
+	r.server.Want("relevo", password)
 	r.credential = &execution.Credential{Server: r.server.URL, User: "relevo", Password: password}
 	return r
 }
@@ -313,17 +314,17 @@ func TestRedirects(t *testing.T) {
 		elsewhere := gittest.New(t)
 		sha := elsewhere.Repo("o/r").Commit("one", map[string]string{"a": "1"})
 		if c.wants {
-			elsewhere.User, elsewhere.Password = "relevo", "another"
+			elsewhere.Want("relevo", "another")
 		}
 		server := gittest.New(t)
 		r := newRig(t, server, "o/r").private()
-		server.Answer = func(w http.ResponseWriter, q *http.Request) bool {
+		server.Answer(func(w http.ResponseWriter, q *http.Request) bool {
 			if c.knows && q.Header.Get("Authorization") == "" {
 				return false
 			}
 			http.Redirect(w, q, elsewhere.URL+q.URL.String(), http.StatusFound)
 			return true
-		}
+		})
 		r.options.SHA = sha
 		if _, err := checkout.Do(r.options); (err == nil) != c.works {
 			t.Errorf("%+v: %v\n%s", c, err, &r.output)
@@ -345,10 +346,10 @@ func TestAServerWithoutCommitsByID(t *testing.T) {
 	repo := server.Repo("o/r")
 	sha := repo.Commit("one", map[string]string{"a": "1"})
 	repo.Commit("two", map[string]string{"a": "2"})
-	server.Answer = func(_ http.ResponseWriter, q *http.Request) bool {
+	server.Answer(func(_ http.ResponseWriter, q *http.Request) bool {
 		q.Header.Del("Git-Protocol") // it is old: version 0
 		return false
-	}
+	})
 	for _, ref := range []string{"refs/heads/main", "refs/heads/gone", ""} {
 		r := newRig(t, server, "o/r")
 		r.options.SHA, r.options.Source.Ref = sha, ref
@@ -363,7 +364,7 @@ func TestAServerWithoutCommitsByID(t *testing.T) {
 func TestWhoseFault(t *testing.T) {
 	answer := func(status int) func(*rig) {
 		return func(r *rig) {
-			r.server.Answer = func(w http.ResponseWriter, _ *http.Request) bool { w.WriteHeader(status); return true }
+			r.server.Answer(func(w http.ResponseWriter, _ *http.Request) bool { w.WriteHeader(status); return true })
 		}
 	}
 	gone := httptest.NewServer(http.NotFoundHandler())
@@ -371,27 +372,27 @@ func TestWhoseFault(t *testing.T) {
 	for name, c := range map[string]struct {
 		set     func(*rig)
 		trouble bool
-		pauses  int
+		pauses  int32
 		text    string
 	}{
 		"502":       {answer(502), true, 2, "cannot be reached"},
 		"429":       {answer(429), true, 2, "cannot be reached"},
 		"no server": {func(r *rig) { r.options.Clone = gone.URL + "/o/r.git" }, true, 2, "cannot be reached"},
 		"404":       {answer(404), false, 0, "this run has no credential: none was set up"},
-		"401":       {func(r *rig) { r.server.User = "somebody" }, false, 0, "it is not public or not there"},
+		"401":       {func(r *rig) { r.server.Want("somebody", "") }, false, 0, "it is not public or not there"},
 		"wrong password": {
-			func(r *rig) { r.private(); r.server.Password = "changed"; r.options.NoCredential = "" },
+			func(r *rig) { r.private(); r.server.Want("relevo", "changed"); r.options.NoCredential = "" },
 			false, 0, "the credential of this installation may not read it",
 		},
 		"no commit": {func(r *rig) { r.options.SHA = strings.Repeat("1", 40) }, false, 0, "git fetch"},
 		"no branch": {func(r *rig) { r.inputs(map[string]string{"ref": "nope"}) }, false, 0, `no branch or tag "nope"`},
 		"at last": {func(r *rig) {
-			r.server.Answer = func(w http.ResponseWriter, _ *http.Request) bool {
-				if r.pauses < 2 {
+			r.server.Answer(func(w http.ResponseWriter, _ *http.Request) bool {
+				if r.pauses.Load() < 2 {
 					w.WriteHeader(http.StatusServiceUnavailable)
 				}
-				return r.pauses < 2
-			}
+				return r.pauses.Load() < 2
+			})
 		}, false, 2, ""},
 		"ended meanwhile": {func(r *rig) { answer(502)(r); r.options.Pause = func(int) bool { return false } }, true, 0, "cannot be reached"},
 	} {
@@ -405,8 +406,8 @@ func TestWhoseFault(t *testing.T) {
 			if (err == nil) != (c.text == "") || err != nil && !strings.Contains(err.Error(), c.text) {
 				t.Errorf("%v, want %q\n%s", err, c.text, &r.output)
 			}
-			if errors.Is(err, checkout.ErrTrouble) != c.trouble || r.pauses != c.pauses {
-				t.Errorf("trouble %v, %d pauses", errors.Is(err, checkout.ErrTrouble), r.pauses)
+			if errors.Is(err, checkout.ErrTrouble) != c.trouble || r.pauses.Load() != c.pauses {
+				t.Errorf("trouble %v, %d pauses", errors.Is(err, checkout.ErrTrouble), r.pauses.Load())
 			}
 		})
 	}

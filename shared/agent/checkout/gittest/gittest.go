@@ -16,18 +16,15 @@ import (
 	"testing"
 )
 
-// Server has repositories by name. Its fields may be set before it is asked for
-// anything.
+// Server has repositories by name. Its methods may be called at any time.
 type Server struct {
 	URL  string // http://127.0.0.1:port
 	Root string // of the bare repositories
-	// User and Password that it wants; none where User is empty.
-	User, Password string
-	// Answer may answer in place of git: it says whether it did.
-	Answer func(w http.ResponseWriter, r *http.Request) bool
 
-	t  testing.TB
-	mu sync.Mutex
+	t              testing.TB
+	mu             sync.Mutex
+	user, password string
+	answer         func(w http.ResponseWriter, r *http.Request) bool
 	// asked are the requests' paths, with the user that each showed.
 	asked []Request
 }
@@ -54,10 +51,11 @@ func New(t testing.TB) *Server {
 		user, password, _ := r.BasicAuth()
 		s.mu.Lock()
 		s.asked = append(s.asked, Request{r.URL.Path, user, password, r.Header.Clone()})
+		answer, known := s.answer, s.user == "" || user == s.user && password == s.password
 		s.mu.Unlock()
 		switch {
-		case s.Answer != nil && s.Answer(w, r):
-		case s.User != "" && (user != s.User || password != s.Password):
+		case answer != nil && answer(w, r):
+		case !known:
 			w.Header().Set("WWW-Authenticate", `Basic realm="git"`)
 			http.Error(w, "who are you?", http.StatusUnauthorized)
 		default:
@@ -67,6 +65,20 @@ func New(t testing.TB) *Server {
 	t.Cleanup(server.Close)
 	s.URL = server.URL
 	return s
+}
+
+// Want has it ask for a credential from now on; for none where user is empty.
+func (s *Server) Want(user, password string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.user, s.password = user, password
+}
+
+// Answer has f answer in place of git, where it says that it did.
+func (s *Server) Answer(f func(w http.ResponseWriter, r *http.Request) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answer = f
 }
 
 // Asked are the requests so far.
