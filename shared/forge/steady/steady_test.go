@@ -29,7 +29,7 @@ func (a *away) Head(context.Context, string, string) (string, error) {
 	return "head", a.err
 }
 
-func tell(f forge.Forge) error { return f.Tell(t.Context(), "a/b", "sha", trigger.Status{}) }
+func tell(f forge.Forge) error { return f.Tell(context.Background(), "a/b", "sha", trigger.Status{}) }
 
 func TestLeavesAForgeAloneThatDoesNotAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
