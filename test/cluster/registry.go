@@ -73,13 +73,14 @@ func pushBase(ctx context.Context, address string) error {
 	return remote.WriteIndex(reference, index, remote.WithContext(ctx))
 }
 
-// writeHosts tells containerd that the registry speaks plain HTTP.
+// writeHosts tells containerd that the registry speaks plain HTTP: it asks this
+// host first. The same said of "server" is not heeded by containerd 1.6.
 func writeHosts() error {
 	folder := filepath.Join(registries(), registryAddress)
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(folder, "hosts.toml"), fmt.Appendf(nil, "server = %q\n", "http://"+registryAddress), 0o600)
+	return os.WriteFile(filepath.Join(folder, "hosts.toml"), fmt.Appendf(nil, "[host.%q]\n", "http://"+registryAddress), 0o600)
 }
 
 // registries is the folder where containerd looks how to reach a registry.
