@@ -66,7 +66,7 @@ func (r *rig) dryRun(dir string) {
 	}
 	path := r.TempDir() + "/overlay.yaml"
 	write(r.TB, path, strings.Join(all, "\n---\n"))
-	r.kubectl("apply", "--server-side", "--dry-run=server", "--force-conflicts", "-f", path)
+	r.kubectl("apply", "--dry-run=server", "-f", path)
 }
 
 // account makes an account, named in the first line, where there is none.
