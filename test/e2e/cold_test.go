@@ -37,6 +37,10 @@ jobs:
       - run: echo all done
 `
 
+// The tests of this file come first: what the others do to the broker leaves
+// subscribers of deleted Triggers in its channel now and then, whose dead letters
+// keep a function awake.
+
 // zero waits until no function of ours has a pod: between two ticks of the
 // clock all sleep.
 func (r *rig) zero() {
