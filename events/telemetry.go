@@ -1,7 +1,5 @@
 package events
 
-import "time"
-
 // MetricEmitted is one sample of a metric.
 type MetricEmitted struct {
 	// Name as in OpenTelemetry, e.g. cicd.pipeline.run.duration.
@@ -35,40 +33,3 @@ type ClockTicked struct {
 
 // Subject is clock.
 func (e ClockTicked) Subject() string { return "clock" }
-
-// AuthGranted says that a principal was let in.
-type AuthGranted struct {
-	// Principal is the user's or token's id; never a secret.
-	Principal string `json:"principal"`
-	// Scope is what was granted.
-	Scope string `json:"scope"`
-	// Expires is when it ends by itself.
-	Expires time.Time `json:"expires"`
-}
-
-// Subject is principal/<id>.
-func (e AuthGranted) Subject() string { return "principal/" + e.Principal }
-
-// AuthRevoked says that a grant ended.
-type AuthRevoked struct {
-	// Principal is the user's or token's id; never a secret.
-	Principal string `json:"principal"`
-	// Reason says why: it expired, or who revoked it.
-	Reason string `json:"reason"`
-}
-
-// Subject is principal/<id>.
-func (e AuthRevoked) Subject() string { return "principal/" + e.Principal }
-
-// UIRecorded says that a person did something in the console.
-type UIRecorded struct {
-	// Principal is the person's id.
-	Principal string `json:"principal"`
-	// Action is what was done, e.g. run.cancel.
-	Action string `json:"action"`
-	// Target is the subject that it was done to.
-	Target string `json:"target"`
-}
-
-// Subject is principal/<id>.
-func (e UIRecorded) Subject() string { return "principal/" + e.Principal }
