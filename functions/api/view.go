@@ -35,7 +35,7 @@ func jobView(r *pipeline.Run, j *pipeline.Job) client.Job {
 	v := client.Job{
 		ID: jobID(r.ID, j.Key), Run: string(r.ID), Key: j.Key, Name: j.Name, State: stateOf(j),
 		Verdict: j.Verdict, Reason: j.Reason, Asked: j.AskedAt, NotUntil: j.NotBefore, Ended: j.Ended,
-		Outputs: j.Outputs, Steps: j.Steps, Links: jobLinks(r.ID, j.Key),
+		Approval: j.Awaiting() && j.Await.Approval, Outputs: j.Outputs, Steps: j.Steps, Links: jobLinks(r.ID, j.Key),
 	}
 	if s := r.JobSpec(j.Key); s != nil {
 		v.Needs = s.Needs

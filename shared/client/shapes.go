@@ -106,6 +106,7 @@ type Job struct {
 	Name      string              `json:"name,omitempty"`
 	Needs     []string            `json:"needs,omitempty" doc:"Ids of the jobs that it needs."`
 	State     string              `json:"state" enum:"WAITING,PENDING,SCHEDULED,RUNNING,SUCCEEDED,FAILED,CANCELLED,TERMINATED,SKIPPED" doc:"WAITING: its needs are not done."`
+	Approval  bool                `json:"approval,omitempty" doc:"It awaits an approval now: approve or refuse it."`
 	Verdict   events.Verdict      `json:"verdict,omitempty" doc:"Of a job that is done, whose fault it was: failed and timeout are the author's, infra the platform's."`
 	Reason    string              `json:"reason,omitempty"`
 	Asked     time.Time           `json:"asked,omitzero" doc:"When its last attempt was asked for."`
