@@ -36,6 +36,9 @@ func (c Config) check() []error {
 	if c.Pipeline.Lease < 2*c.Pipeline.Heartbeat {
 		refuse("RELEVO_PIPELINE_LEASE", "%v is less than two heartbeats of %v: a late one would cost a worker its job", c.Pipeline.Lease, c.Pipeline.Heartbeat)
 	}
+	if n := c.Provider.KubernetesUntrustedNamespace; n != "" && n == c.Provider.KubernetesNamespace {
+		refuse("RELEVO_PROVIDER_KUBERNETES_UNTRUSTED_NAMESPACE", "%s is where the other jobs run: it must be one of its own", n)
+	}
 	for name, address := range map[string]string{"LISTEN_ADDRESS": c.Host.ListenAddress, "RELEVO_API_LISTEN": c.API.Listen} {
 		if _, _, err := net.SplitHostPort(address); err != nil && address != "" {
 			refuse(name, "%q is not host:port", address)
@@ -55,6 +58,9 @@ func (c Config) check() []error {
 			refuse(name+"_URL", "it is not set, and the forge has a token or a webhook secret")
 		}
 	}
+	if f := c.Forges; (f.GitHubAppID == "") != (f.GitHubAppKey == "") {
+		refuse("RELEVO_FORGE_GITHUB_APP_ID", "it and RELEVO_FORGE_GITHUB_APP_KEY go together, and one is not set")
+	}
 	for name, u := range urls {
 		// The text may be secret: it is not shown.
 		if parsed, err := url.Parse(u.text); u.text != "" && (err != nil || !slices.Contains(u.schemes, parsed.Scheme)) {
@@ -73,7 +79,7 @@ type address struct {
 
 // least is the smallest number that the setting may be.
 func (s setting) least() int64 {
-	if s.name == "RELEVO_PIPELINE_INFRA_RETRIES" {
+	if s.name == "RELEVO_PIPELINE_INFRA_RETRIES" || s.name == "RELEVO_SCHEDULER_UNTRUSTED_SLOTS" {
 		return 0
 	}
 	return 1

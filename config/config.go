@@ -109,6 +109,11 @@ type Scheduler struct {
 	Pool string `env:"RELEVO_SCHEDULER_POOL" default:"default"`
 	// How long a job may wait for a node before it is given up.
 	OfferTTL time.Duration `env:"RELEVO_SCHEDULER_OFFER_TTL" default:"24h"`
+	// On one machine: how many of the jobs that run side by side may be those of
+	// untrusted runs, such as of forks that nobody approved. So many get that share
+	// of the machine and a network for themselves, which takes Docker. 0: such jobs
+	// wait until they are approved.
+	UntrustedSlots int `env:"RELEVO_SCHEDULER_UNTRUSTED_SLOTS" default:"0"`
 }
 
 // Pipeline runs jobs.
@@ -132,6 +137,12 @@ type Provider struct {
 
 	// Namespace that jobs run in on Kubernetes.
 	KubernetesNamespace string `env:"RELEVO_PROVIDER_KUBERNETES_NAMESPACE" default:"relevo-jobs"`
+	// Namespace on Kubernetes that the jobs of untrusted runs run in, such as of
+	// forks that nobody approved, bounded by its own ResourceQuotas. Unset: such
+	// jobs wait until they are approved.
+	KubernetesUntrustedNamespace string `env:"RELEVO_PROVIDER_KUBERNETES_UNTRUSTED_NAMESPACE"`
+	// Runtime class of the pods there. Unset: that of the other jobs.
+	KubernetesUntrustedRuntimeClass string `env:"RELEVO_PROVIDER_KUBERNETES_UNTRUSTED_RUNTIME_CLASS"`
 	// Image on Kubernetes that the agent is copied from into each job's pod; its
 	// entry point is the agent. Whoever launches there needs it.
 	KubernetesAgentImage string `env:"RELEVO_PROVIDER_KUBERNETES_AGENT_IMAGE"`

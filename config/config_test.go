@@ -70,10 +70,10 @@ func TestEverySettingIsRead(t *testing.T) {
 		t, "PORT=9000", "LISTEN_ADDRESS=[::]:8080", "FUNCTION=api", "K_SERVICE=offer-created", "K_SINK=http://broker/ns",
 		`K_CE_OVERRIDES={"extensions":{"cluster":"north"}}`, "K_CA_CERTS=pem", "RELEVO_HOST_FUNCTIONS=http://{context}.ns.svc/{function}", "RELEVO_HOST_WAKE=off", "RELEVO_HOST_EVENT_BYTES=5", "RELEVO_HOST_DRAIN=1s",
 		"RELEVO_BUS_CONCURRENCY=2", "RELEVO_BUS_TRIES=3", "RELEVO_BUS_BACKOFF=4ms", "RELEVO_BUS_MEMORY=5",
-		"RELEVO_REDIS_URL=redis://u:p@h:1/2", "RELEVO_REDIS_LOG_BYTES=9", "RELEVO_REDIS_LOG_BYTES_EACH=8", "RELEVO_REDIS_FEED_BYTES=7", "RELEVO_DATA_DIR=/data", "RELEVO_SCHEDULER_POOL=linux", "RELEVO_SCHEDULER_OFFER_TTL=1h",
+		"RELEVO_REDIS_URL=redis://u:p@h:1/2", "RELEVO_REDIS_LOG_BYTES=9", "RELEVO_REDIS_LOG_BYTES_EACH=8", "RELEVO_REDIS_FEED_BYTES=7", "RELEVO_DATA_DIR=/data", "RELEVO_SCHEDULER_POOL=linux", "RELEVO_SCHEDULER_OFFER_TTL=1h", "RELEVO_SCHEDULER_UNTRUSTED_SLOTS=3",
 		"RELEVO_PIPELINE_LEASE=1m", "RELEVO_PIPELINE_HEARTBEAT=5s", "RELEVO_PIPELINE_START_DEADLINE=2m", "RELEVO_PIPELINE_INFRA_RETRIES=0",
 		"RELEVO_PROVIDER_DOCKER_HOST=tcp://d:1", "DOCKER_HOST=tcp://other:1",
-		"RELEVO_PROVIDER_KUBERNETES_NAMESPACE=jobs", "RELEVO_PROVIDER_KUBERNETES_AGENT_IMAGE=agent:1", "RELEVO_PROVIDER_KUBERNETES_IMAGE=debian",
+		"RELEVO_PROVIDER_KUBERNETES_NAMESPACE=jobs", "RELEVO_PROVIDER_KUBERNETES_UNTRUSTED_NAMESPACE=apart", "RELEVO_PROVIDER_KUBERNETES_UNTRUSTED_RUNTIME_CLASS=gvisor", "RELEVO_PROVIDER_KUBERNETES_AGENT_IMAGE=agent:1", "RELEVO_PROVIDER_KUBERNETES_IMAGE=debian",
 		"RELEVO_PROVIDER_KUBERNETES_PULL_SECRETS=one, two,", "RELEVO_PROVIDER_KUBERNETES_SERVICE_ACCOUNT=worker",
 		"RELEVO_PROVIDER_KUBERNETES_NODE_SELECTOR=pool=ci", "RELEVO_PROVIDER_KUBERNETES_TOLERATIONS=ci:NoSchedule", "RELEVO_PROVIDER_KUBERNETES_LABELS=arm64", "RELEVO_PROVIDER_KUBERNETES_RUNTIME_CLASS=kata", "RELEVO_PROVIDER_KUBERNETES_PRIORITY_CLASS=low",
 		"RELEVO_PROVIDER_KUBERNETES_BLOCK=10.0.0.0/8", "RELEVO_PROVIDER_KUBERNETES_KUBECONFIG=/kube", "RELEVO_PROVIDER_KUBERNETES_CONTEXT=north",
@@ -88,10 +88,10 @@ func TestEverySettingIsRead(t *testing.T) {
 		Bus:       config.Bus{Concurrency: 2, Tries: 3, Backoff: 4 * time.Millisecond, Memory: 5},
 		Redis:     config.Redis{URL: "redis://u:p@h:1/2", LogBytes: 9, LogBytesEach: 8, FeedBytes: 7},
 		Data:      config.Data{Dir: "/data"},
-		Scheduler: config.Scheduler{Pool: "linux", OfferTTL: time.Hour},
+		Scheduler: config.Scheduler{Pool: "linux", OfferTTL: time.Hour, UntrustedSlots: 3},
 		Pipeline:  config.Pipeline{Lease: time.Minute, Heartbeat: 5 * time.Second, StartDeadline: 2 * time.Minute},
 		Provider: config.Provider{
-			DockerHost: "tcp://d:1", KubernetesNamespace: "jobs", KubernetesAgentImage: "agent:1", KubernetesImage: "debian",
+			DockerHost: "tcp://d:1", KubernetesNamespace: "jobs", KubernetesUntrustedNamespace: "apart", KubernetesUntrustedRuntimeClass: "gvisor", KubernetesAgentImage: "agent:1", KubernetesImage: "debian",
 			KubernetesPullSecrets: config.List{"one", "two"}, KubernetesServiceAccount: "worker",
 			KubernetesNodeSelector: "pool=ci", KubernetesTolerations: "ci:NoSchedule", KubernetesLabels: config.List{"arm64"}, KubernetesRuntimeClass: "kata", KubernetesPriorityClass: "low",
 			KubernetesBlock: config.List{"10.0.0.0/8"}, KubernetesKubeconfig: "/kube", KubernetesContext: "north",
@@ -233,6 +233,11 @@ func TestForges(t *testing.T) {
 		{Name: "gogs", URL: "http://gogs/", Token: "tok", Secrets: []config.Secret{}},
 	}
 	if got := some.Forges.Served(); !reflect.DeepEqual(got, want) {
+		t.Errorf("served %#v", got)
+	}
+	app := load(t, "RELEVO_FORGE_GITHUB_APP_ID=7", "RELEVO_FORGE_GITHUB_APP_KEY=pem")
+	want = []config.Served{{Name: "github", URL: "https://api.github.com/", Secrets: []config.Secret{}, AppID: "7", AppKey: "pem"}}
+	if got := app.Forges.Served(); !reflect.DeepEqual(got, want) {
 		t.Errorf("served %#v", got)
 	}
 }

@@ -18,6 +18,20 @@ type JobKey string
 // PoolID names a pool of nodes, e.g. linux.
 type PoolID string
 
+// untrusted is what the names of the pools for strangers' jobs end in.
+const untrusted = "-untrusted"
+
+// Untrusted is the pool beside this one that is for strangers' jobs alone.
+func (p PoolID) Untrusted() PoolID {
+	if p.IsUntrusted() {
+		return p
+	}
+	return p + untrusted
+}
+
+// IsUntrusted tells that the pool is for strangers' jobs.
+func (p PoolID) IsUntrusted() bool { return strings.HasSuffix(string(p), untrusted) }
+
 // NodeID names a node within its pool: a Docker host, a Kubernetes node pool,
 // this machine.
 type NodeID string

@@ -35,6 +35,9 @@ type Trigger struct {
 	// Untrusted says that the code is a stranger's, from a fork: the run gets no
 	// secrets and a pool of its own.
 	Untrusted bool `json:"untrusted,omitempty"`
+	// Hops counts the runs between this one and what came from outside: each
+	// emitted the event that started the next. Absent: none.
+	Hops int `json:"hops,omitempty"`
 }
 
 // Placement says where an attempt runs, as far as that is settled.
@@ -110,6 +113,9 @@ type JobRequested struct {
 	Name string `json:"name"`
 	// Pool is where the job queues; absent: its labels say.
 	Pool PoolID `json:"pool,omitempty"`
+	// Untrusted says that the job's code is a stranger's: it queues in the pool
+	// beside that one which is for such jobs alone.
+	Untrusted bool `json:"untrusted,omitempty"`
 	// Requirements say which nodes may run it.
 	Requirements Requirements `json:"requirements"`
 	// Priority orders the queue, higher first; 0 by default, -100 to 100.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/relevo-ci/relevo/config"
 	"github.com/relevo-ci/relevo/deploy/cluster"
+	"github.com/relevo-ci/relevo/shared/provider"
 )
 
 // settings name a cluster that nobody asks anything.
@@ -56,5 +57,21 @@ func TestOpenRefuses(t *testing.T) {
 		if _, err := cluster.Open(c, "here"); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)
 		}
+	}
+}
+
+// TestUntrustedIsApart: a namespace and a name of their own, or none.
+func TestUntrustedIsApart(t *testing.T) {
+	c := settings(t)
+	if p, err := cluster.OpenUntrusted(c, "here"); p != nil || err != nil {
+		t.Errorf("nobody asked for %v, %v", p, err)
+	}
+	c.KubernetesUntrustedNamespace = "apart"
+	p, err := cluster.OpenUntrusted(c, "here")
+	if err != nil || p.Name() != provider.KubernetesOf("default-untrusted") {
+		t.Errorf("opened %v, %v", p, err)
+	}
+	if p, err := cluster.Open(c, "here"); err != nil || p.Name() != provider.KubernetesOf("default") {
+		t.Errorf("opened %v, %v", p, err)
 	}
 }

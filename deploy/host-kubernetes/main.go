@@ -39,6 +39,11 @@ func run() error {
 	options.Launching = func(installation string) (provider.Provider, error) {
 		return cluster.Open(c.Provider, installation)
 	}
+	if c.Provider.KubernetesUntrustedNamespace != "" {
+		options.Untrusted = func(installation string) (provider.Provider, error) {
+			return cluster.OpenUntrusted(c.Provider, installation)
+		}
+	}
 	options.Labels = c.Provider.KubernetesLabels
 	service, err := hosted.Open(ctx, c, options)
 	if err != nil {

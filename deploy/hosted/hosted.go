@@ -30,7 +30,6 @@ import (
 	"github.com/relevo-ci/relevo/shared/protocol"
 	"github.com/relevo-ci/relevo/shared/provider"
 	"github.com/relevo-ci/relevo/shared/redis"
-	"github.com/relevo-ci/relevo/shared/secrets"
 	"github.com/relevo-ci/relevo/shared/state"
 	"github.com/relevo-ci/relevo/shared/workers"
 )
@@ -60,6 +59,9 @@ type Options struct {
 	// others neither need its rights nor wait for it. It is told the installation
 	// that the store is of.
 	Launching func(installation string) (provider.Provider, error)
+	// Untrusted opens one for the jobs of untrusted runs, likewise; nil: there is
+	// none, and such jobs wait.
+	Untrusted func(installation string) (provider.Provider, error)
 	// Next computes the times of schedules; nil where none are set or fire.
 	Next trigger.Next
 	// Labels are those of the node that its workers run on.
@@ -208,6 +210,10 @@ func (s *Service) deps(ctx context.Context, committer *state.Committer, o Option
 		return functions.Deps{}, err
 	}
 	launcher.CloseLog = func(ctx context.Context, ref events.AttemptRef) error { return kept.Close(ctx, ref, logs.Present) }
+	known, err := known(c)
+	if err != nil {
+		return functions.Deps{}, err
+	}
 	return functions.Deps{
 		Runs: runs, Pools: pools, Groups: groups, Doors: doors, Workers: launcher,
 		Routes: scheduling.Pools{Default: events.PoolID(c.Scheduler.Pool)}, Public: c.Public.URL, CDEvents: bool(c.Events.CDEvents),
@@ -216,19 +222,10 @@ func (s *Service) deps(ctx context.Context, committer *state.Committer, o Option
 			// Below the time-outs of the clock's Service and of those that it asks.
 			Beside: clockticked.Beside{Most: 64, Wait: 60 * time.Second, Deadline: 90 * time.Second},
 		},
-		Reports: &worker.Reports{Runs: runs, Logs: kept, Publish: s.publish, Secrets: known(c)},
+		Reports: &worker.Reports{Runs: runs, Logs: kept, Publish: s.publish, Secrets: known},
 		Dead:    &deadletter.Box{Store: s.store, Send: s.sendAgain},
 		Feed:    s.store.Feed(redis.FeedBounds{Bytes: c.Redis.FeedBytes}),
 	}, nil
-}
-
-// known is what jobs may know: it is read when a worker asks.
-func known(c config.Config) secrets.Source {
-	var tokens []secrets.Token
-	for _, f := range c.Forges.Served() {
-		tokens = append(tokens, secrets.Token{Forge: f.Name, URL: f.URL, Token: f.Token.Reveal()})
-	}
-	return secrets.Source{Folder: secrets.Folder{Path: c.Secrets.Dir}, Forge: secrets.Tokens(tokens)}
 }
 
 // logs are in Redis, where every process finds them, unless this one has a

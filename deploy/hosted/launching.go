@@ -31,9 +31,9 @@ func (s *Service) serves(name string) bool {
 	return slices.ContainsFunc(s.Functions, func(f fn.Function) bool { return f.Name == name })
 }
 
-// launching opens the provider where one of the functions served needs it, and
-// prepares it: whoever launches sees to the isolation first, and the clock,
-// which is the one that always comes again, to the capacity.
+// launching opens the providers where one of the functions served needs them,
+// and prepares them: whoever launches sees to the isolation first, and the
+// clock, which is the one that always comes again, to the capacity.
 func (s *Service) launching(ctx context.Context, d functions.Deps, o Options) error {
 	if o.Launching == nil || !slices.ContainsFunc(s.Functions, launches) {
 		return nil
@@ -42,39 +42,68 @@ func (s *Service) launching(ctx context.Context, d functions.Deps, o Options) er
 	if err != nil {
 		return err
 	}
-	p, err := o.Launching(moment.Installation)
+	d.Workers.Settings.Installation = moment.Installation
+	pool := d.Routes.Default
+	if err := s.provide(ctx, d, o.Launching, pool, o.Labels); err != nil {
+		return err
+	}
+	if o.Untrusted != nil {
+		return s.provide(ctx, d, o.Untrusted, pool.Untrusted(), o.Labels)
+	}
+	if s.serves("clock-ticked") {
+		return s.withdraw(ctx, d, pool.Untrusted())
+	}
+	return nil
+}
+
+// provide opens the provider of a pool.
+func (s *Service) provide(ctx context.Context, d functions.Deps, open func(installation string) (provider.Provider, error), pool events.PoolID, labels []string) error {
+	p, err := open(d.Workers.Settings.Installation)
 	if err != nil {
 		return err
 	}
-	d.Workers.Providers[p.Name()], d.Workers.Settings.Installation = bulkhead(p), moment.Installation
+	d.Workers.Providers[p.Name()] = bulkhead(p)
 	if s.serves("assignment-created") {
 		if err := p.Secure(ctx); err != nil {
 			return err
 		}
 	}
 	if m, ok := p.(measured); ok && s.serves("clock-ticked") {
-		if err := s.declare(ctx, d, p, m, o.Labels); err != nil {
-			s.log.Warn("no jobs are placed until the capacity is known", "provider", p.Name(), "error", err)
+		node := events.CapacityUpdated{Pool: pool, Node: events.NodeID(p.Name()), Provider: p.Name(), Labels: labels}
+		if node.Capacity, err = m.Capacity(ctx); err == nil {
+			err = s.declare(ctx, d, node)
+		}
+		if err != nil {
+			s.log.Warn("no jobs are placed until the capacity is known", "provider", p.Name(), "pool", pool, "error", err)
 		}
 	}
 	return nil
 }
 
-// declare says how much the provider's workers may take, if that is news.
-func (s *Service) declare(ctx context.Context, d functions.Deps, p provider.Provider, m measured, labels []string) error {
-	capacity, err := m.Capacity(ctx)
+// withdraw takes the nodes of a pool that there is no provider for any more.
+func (s *Service) withdraw(ctx context.Context, d functions.Deps, id events.PoolID) error {
+	pool, _, err := d.Pools.Look(ctx, id)
 	if err != nil {
 		return err
 	}
-	node := events.CapacityUpdated{
-		Pool: d.Routes.Default, Node: events.NodeID(p.Name()), Provider: p.Name(), Capacity: capacity, Labels: labels,
+	for _, n := range pool.Nodes {
+		gone := n.CapacityUpdated
+		gone.Gone = true
+		if err := s.declare(ctx, d, gone); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// declare says what a node is, if that is news.
+func (s *Service) declare(ctx context.Context, d functions.Deps, node events.CapacityUpdated) error {
 	pool, moment, err := d.Pools.Look(ctx, node.Pool)
 	if err != nil {
 		return err
 	}
 	known, ok := pool.Nodes[node.Node]
-	if ok && !known.Gone && known.Capacity == node.Capacity && slices.Equal(known.Labels, node.Labels) {
+	if ok && known.Gone == node.Gone && known.Capacity == node.Capacity && slices.Equal(known.Labels, node.Labels) {
 		return nil
 	}
 	node.Since = moment.Now

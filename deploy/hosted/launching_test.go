@@ -119,3 +119,67 @@ func TestTheClockDeclaresTheCapacity(t *testing.T) {
 		t.Errorf("the change is not declared: %+v", got)
 	}
 }
+
+// TestStrangersHaveAPoolWhereTheyHaveAProvider: it is declared with it, and
+// withdrawn without.
+func TestStrangersHaveAPoolWhereTheyHaveAProvider(t *testing.T) {
+	url := redis(t).URL()
+	start := func(apart bool) (asked []string) {
+		t.Helper()
+		own := &cluster{Provider: fake.New(), capacity: events.Resources{Slots: 2}}
+		strangers := &cluster{Provider: named{fake.New()}, capacity: events.Resources{Slots: 1}}
+		o := hosted.Options{Launching: func(string) (provider.Provider, error) { return own, nil }}
+		if apart {
+			o.Untrusted = func(string) (provider.Provider, error) { return strangers, nil }
+		}
+		for _, service := range []string{"assignment-created", "clock-ticked"} {
+			s, err := hosted.Open(t.Context(), settings(t, "RELEVO_REDIS_URL="+url, "RELEVO_WORKER_KEY=key", "K_SERVICE="+service), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return strangers.asked
+	}
+	look := func(pool events.PoolID) map[events.NodeID]bool {
+		t.Helper()
+		s, err := store.Open(t.Context(), url, store.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		p, _, err := (&state.Pools{Committer: &state.Committer{Store: s}}).Look(t.Context(), pool)
+		if err != nil {
+			t.Fatal(err)
+		}
+		there := map[events.NodeID]bool{}
+		for _, n := range p.Nodes {
+			there[n.Node] = !n.Gone
+		}
+		return there
+	}
+	start(false)
+	if got := look("default-untrusted"); len(got) != 0 {
+		t.Errorf("strangers have %v though nobody said so", got)
+	}
+	if asked := start(true); !slices.Equal(asked, []string{"secure", "capacity"}) {
+		t.Errorf("their provider is asked for %q", asked)
+	}
+	if got := look("default-untrusted"); len(got) != 1 || !got["apart"] {
+		t.Errorf("strangers have %v", got)
+	}
+	start(false)
+	if got := look("default-untrusted"); got["apart"] {
+		t.Error("strangers' node outlives its setting")
+	}
+	if got := look("default"); len(got) != 1 || !got["fake"] {
+		t.Errorf("the others have %v", got)
+	}
+}
+
+// named is a provider by another name.
+type named struct{ provider.Provider }
+
+func (named) Name() string { return "apart" }

@@ -4,6 +4,7 @@
 package inprocess
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,7 +34,8 @@ import (
 	"github.com/relevo-ci/relevo/shared/workers"
 )
 
-// Pool is the one pool of this host.
+// Pool is the pool of this host; Pool.Untrusted(), where it is declared, is that
+// of strangers' jobs.
 const Pool events.PoolID = "local"
 
 // Options are what a Host is made of.
@@ -223,9 +225,9 @@ func (h *Host) Cancel(ctx context.Context, d events.CancelRequested) error {
 	return h.Handle(ctx, "cancel-requested", e)
 }
 
-// Declare declares a node of the pool.
+// Declare declares a node of the pool, or of the one that it names.
 func (h *Host) Declare(ctx context.Context, d events.CapacityUpdated) error {
-	d.Pool = Pool
+	d.Pool = cmp.Or(d.Pool, Pool)
 	id := events.DeriveID("node", string(d.Node), d.Since.String())
 	e, err := events.New(id, "/relevo/host", "", d.Since, d)
 	if err != nil {

@@ -11,14 +11,12 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/relevo-ci/relevo/config"
 	"github.com/relevo-ci/relevo/deploy/inprocess"
-	"github.com/relevo-ci/relevo/events"
 	"github.com/relevo-ci/relevo/functions/api"
 	"github.com/relevo-ci/relevo/providers/docker"
 	"github.com/relevo-ci/relevo/providers/process"
@@ -34,7 +32,7 @@ import (
 // machine is what `run` and `up` share: where jobs run and where state is kept.
 type machine struct {
 	provider, redis, data, image, workspace, chaos string
-	parallel                                       int
+	parallel, untrusted                            int
 
 	api    *api.API // of `up`
 	forges []forge.Forge
@@ -82,6 +80,9 @@ func (m *machine) assemble(ctx context.Context, keep bool) (*parts, error) {
 func (m *machine) build(ctx context.Context, p *parts, keep bool) error {
 	cfg, err := config.FromEnvironment()
 	if err != nil {
+		return usage(err)
+	}
+	if err := m.share(cfg.Scheduler.UntrustedSlots); err != nil {
 		return usage(err)
 	}
 	fate, err := chaos(m.chaos)
@@ -157,7 +158,7 @@ func (m *machine) start(ctx context.Context, p *parts, cfg config.Config, fate b
 		defer cancel()
 		_ = p.host.Close(ctx)
 	})
-	return p.host.Declare(ctx, m.node())
+	return m.declare(ctx, p.host)
 }
 
 // containerSockets is where the report socket is in containers.
@@ -228,7 +229,7 @@ func (m *machine) newProvider(p *parts, cfg config.Config, installation string) 
 	case "docker":
 		return docker.New(docker.Config{
 			Installation: installation, Agent: bin, Host: cfg.Provider.DockerHost, Image: m.image,
-			State: state, Workspace: workspace, Sockets: p.sockets(), SocketsAt: containerSockets,
+			Untrusted: m.part(1), State: state, Workspace: workspace, Sockets: p.sockets(), SocketsAt: containerSockets,
 		})
 	}
 	return nil, usage(fmt.Errorf("no provider %q: there is process and docker", m.provider))
@@ -253,19 +254,6 @@ func agentBinary(dir string, link bool) (string, error) {
 		return "", err
 	}
 	return path, os.Symlink(self, path)
-}
-
-// node is this machine as a node of the pool.
-func (m *machine) node() events.CapacityUpdated {
-	d := events.CapacityUpdated{
-		Node: "local", Provider: m.provider, Labels: osLabels(), Since: time.Now(),
-		Capacity: events.Resources{CPU: int64(runtime.NumCPU()) * 1000, Slots: int64(m.parallel)},
-	}
-	var info syscall.Sysinfo_t
-	if syscall.Sysinfo(&info) == nil {
-		d.Capacity.Memory = int64(info.Totalram) * int64(info.Unit)
-	}
-	return d
 }
 
 // chaos reads the --chaos flag.

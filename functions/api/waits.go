@@ -85,6 +85,8 @@ func (x *explainer) queued(e *client.JobExplanation, v *poolView, offer events.O
 		e.Until = o.Expires
 	}
 	switch {
+	case v.pool.ID.IsUntrusted() && !v.serves():
+		e.Says = fmt.Sprintf("waits in pool %s: the run is untrusted, and this installation has no pool for such runs: %s", v.pool.ID, makesUntrusted)
 	case e.Position == 0 && v.waiting > len(v.order):
 		e.Says = fmt.Sprintf("waits in pool %s behind the first %d of %d", v.pool.ID, len(v.order), v.waiting)
 	case e.Position == 0:
@@ -100,6 +102,20 @@ func (x *explainer) queued(e *client.JobExplanation, v *poolView, offer events.O
 			e.Says = where + ": those before it come first"
 		}
 	}
+}
+
+// makesUntrusted is what to do about a pool of strangers' that is not there.
+const makesUntrusted = "RELEVO_SCHEDULER_UNTRUSTED_SLOTS makes one on one machine, RELEVO_PROVIDER_KUBERNETES_UNTRUSTED_NAMESPACE on Kubernetes; " +
+	"or /ok-to-test on the pull request approves it"
+
+// serves tells that the pool has a node at all.
+func (v *poolView) serves() bool {
+	for _, n := range v.pool.Nodes {
+		if !n.Gone {
+			return true
+		}
+	}
+	return false
 }
 
 // list names the first few nodes with their reasons.

@@ -49,7 +49,7 @@ func New(runs *state.Runs, w *workers.Workers) fn.Function {
 			if !ok || !ended && !j.ending() {
 				return nil, nil
 			}
-			at.Provider = "kubernetes"
+			at.Provider = provider.KubernetesOf(at.Pool)
 			run, moment, err := runs.Load(ctx, ref.Run)
 			if errors.Is(err, state.ErrNoRun) {
 				return nil, nil // another installation's, or retired

@@ -303,3 +303,18 @@ func TestMalformed(t *testing.T) {
 		}
 	}
 }
+
+// TestStrangersJobsAreAnotherProviders: the pool says whose namespace it is.
+func TestStrangersJobsAreAnotherProviders(t *testing.T) {
+	r := newRig(t)
+	marks := r.annotations()
+	marks[provider.AnnotationPool] = "linux-untrusted"
+	out, err := r.handle(t, jobchanged.TypeUpdated, "1", object(t, marks, "", complete))
+	if err != nil || len(out) == 0 {
+		t.Fatalf("%v, %v", out, err)
+	}
+	e, err := events.Decode[events.WorkerFailed](out[0])
+	if err != nil || e.Data.Provider != "kubernetes-untrusted" {
+		t.Errorf("it is told as %+v, %v", e.Data, err)
+	}
+}

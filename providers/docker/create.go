@@ -78,7 +78,7 @@ func (p *Provider) createFrom(ctx context.Context, l execution.Launch, user stri
 	if l.Workspace == "" || l.Workspace[0] != '/' {
 		l.Workspace = workspace
 	}
-	l.InPlace = p.cfg.Workspace != ""
+	l.InPlace = p.inPlace(l)
 	mounts := p.shared(l)
 	mounting, err := p.mountable(ctx, user)
 	if err != nil {
@@ -126,7 +126,7 @@ func (p *Provider) adopt(ctx context.Context, l execution.Launch) (provider.Stat
 		if l.Workspace == "" || l.Workspace[0] != '/' {
 			l.Workspace = workspace
 		}
-		l.InPlace = p.cfg.Workspace != ""
+		l.InPlace = p.inPlace(l)
 		return p.start(ctx, l, c.ID, c.Config.User, mounted)
 	case container.StateRemoving:
 		return provider.Status{}, fmt.Errorf("container %s is being removed", c.ID)
@@ -143,9 +143,10 @@ func (p *Provider) start(ctx context.Context, l execution.Launch, id, user strin
 	}
 	err := p.cli.ContainerStart(ctx, id, container.StartOptions{})
 	if cerrdefs.IsNotFound(err) || ambiguous(err) {
-		// The network was removed since Secure, or the container just now; or
-		// another control plane makes the network too.
-		if err = p.ensureNetwork(ctx); err == nil {
+		// The network was removed since Secure, or is that of the first untrusted
+		// worker, or the container was removed just now; or another control plane
+		// makes the network too.
+		if err = p.ensureNetwork(ctx, p.networkOf(l)); err == nil {
 			err = p.cli.ContainerStart(ctx, id, container.StartOptions{})
 		}
 	}

@@ -28,6 +28,7 @@ import (
 	"github.com/docker/docker/api/types/registry"
 	"github.com/docker/docker/client"
 
+	"github.com/relevo-ci/relevo/events"
 	"github.com/relevo-ci/relevo/providers/changes"
 	"github.com/relevo-ci/relevo/shared/domain/execution"
 	"github.com/relevo-ci/relevo/shared/provider"
@@ -52,6 +53,10 @@ type Config struct {
 	// relevo-<installation>. "bridge" is Docker's own: containers start a quarter
 	// faster there, since it has no name server, but they reach each other.
 	Network string
+	// Untrusted is what the worker of an untrusted run may take where its job does
+	// not say; 0: no bound. Such workers are on a network of their own beside the
+	// installation's, and never in Workspace.
+	Untrusted events.Resources
 	// State is a folder on the daemon's host that holds the launches while their
 	// workers exist; made when missing. Agent is then a path on that host too.
 	// Empty: the daemon is elsewhere, both are copied into each container.

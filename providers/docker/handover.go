@@ -120,8 +120,12 @@ func (p *Provider) copyIn(ctx context.Context, l execution.Launch, id, user stri
 		return fmt.Errorf("read the agent: %w", err)
 	}
 	defer func() { _ = agent.Close() }()
+	folder := l.Workspace
+	if p.inPlace(l) {
+		folder = "" // it is there
+	}
 	r, w := io.Pipe()
-	go func() { w.CloseWithError(p.archive(w, agent, launch, l.Workspace, uid)) }()
+	go func() { w.CloseWithError(p.archive(w, agent, launch, folder, uid)) }()
 	err = p.cli.CopyToContainer(ctx, id, "/", r, container.CopyToContainerOptions{})
 	_ = r.Close() // ends the writer, where the daemon did not read to the end
 	if err != nil {
@@ -130,8 +134,8 @@ func (p *Provider) copyIn(ctx context.Context, l execution.Launch, id, user stri
 	return nil
 }
 
-// archive writes the tar: the agent, the launch, and a workspace where the
-// agent's user could not make one.
+// archive writes the tar: the agent, the launch, and a workspace where one
+// is named that the agent's user could not make.
 func (p *Provider) archive(w io.Writer, agent *os.File, launch []byte, workspace string, uid int) error {
 	info, err := agent.Stat()
 	if err != nil {
@@ -146,7 +150,7 @@ func (p *Provider) archive(w io.Writer, agent *os.File, launch []byte, workspace
 		{tar.Header{Typeflag: tar.TypeReg, Name: launchAt[1:], Mode: launchMode, Size: int64(len(launch))}, bytes.NewReader(launch)},
 		{tar.Header{Typeflag: tar.TypeDir, Name: strings.Trim(workspace, "/") + "/", Mode: 0o755}, nil},
 	}
-	if uid == 0 || p.cfg.Workspace != "" {
+	if uid == 0 || workspace == "" {
 		files = files[:3]
 	}
 	out := tar.NewWriter(w)

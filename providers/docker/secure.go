@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -10,6 +11,8 @@ import (
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/network"
+
+	"github.com/relevo-ci/relevo/shared/domain/execution"
 )
 
 // Secure looks whether the daemon answers and can run the agent, and makes the
@@ -34,25 +37,42 @@ func (p *Provider) Secure(ctx context.Context) error {
 			return fmt.Errorf("docker: make the state folder: %w", err)
 		}
 	}
-	return p.wrap("make network "+p.cfg.Network, p.ensureNetwork(ctx))
+	return p.wrap("make network "+p.cfg.Network, p.ensureNetwork(ctx, p.cfg.Network))
 }
 
-// ensureNetwork makes the installation's network unless it is there.
-func (p *Provider) ensureNetwork(ctx context.Context) error {
-	if p.cfg.Network == network.NetworkBridge {
+// networkOf is the network that a worker is on: the strangers are on one of
+// their own, from which the others are not reached. The first of them makes it.
+func (p *Provider) networkOf(l execution.Launch) string {
+	if l.Untrusted {
+		return p.untrusted()
+	}
+	return p.cfg.Network
+}
+
+func (p *Provider) untrusted() string {
+	name := p.cfg.Network
+	if name == network.NetworkBridge { // that is no installation's
+		name = p.prefix
+	}
+	return name + "-untrusted"
+}
+
+// ensureNetwork makes one of the installation's networks unless it is there.
+func (p *Provider) ensureNetwork(ctx context.Context, name string) error {
+	if name == network.NetworkBridge {
 		return nil
 	}
 	p.network.Lock()
 	defer p.network.Unlock()
-	there, err := p.networks(ctx)
+	there, err := p.networks(ctx, name)
 	if err != nil {
 		return err
 	}
 	if len(there) == 0 {
-		if err := p.makeNetwork(ctx); err != nil && !cerrdefs.IsConflict(err) {
+		if err := p.makeNetwork(ctx, name); err != nil && !cerrdefs.IsConflict(err) {
 			return err
 		}
-		if there, err = p.networks(ctx); err != nil {
+		if there, err = p.networks(ctx, name); err != nil {
 			return err
 		}
 	}
@@ -64,22 +84,26 @@ func (p *Provider) ensureNetwork(ctx context.Context) error {
 	return p.keepOne(ctx, there)
 }
 
-// Dismantle removes the installation's network, for an installation that ends
+// Dismantle removes the installation's networks, for an installation that ends
 // with its control plane. Docker has room for some thirty networks. While a
-// worker is on it, it stays.
+// worker is on one, it stays.
 func (p *Provider) Dismantle(ctx context.Context) error {
 	p.network.Lock()
 	defer p.network.Unlock()
-	there, err := p.networks(ctx)
+	return errors.Join(p.dismantle(ctx, p.cfg.Network), p.dismantle(ctx, p.untrusted()))
+}
+
+func (p *Provider) dismantle(ctx context.Context, name string) error {
+	there, err := p.networks(ctx, name)
 	if err != nil {
-		return p.wrap("look for network "+p.cfg.Network, err)
+		return p.wrap("look for network "+name, err)
 	}
 	for _, n := range there {
 		if n.Labels[labelInstallation] != p.cfg.Installation {
 			continue
 		}
 		if err := p.cli.NetworkRemove(ctx, n.ID); err != nil && !cerrdefs.IsNotFound(err) {
-			return p.wrap("remove network "+p.cfg.Network, err)
+			return p.wrap("remove network "+name, err)
 		}
 	}
 	return nil
@@ -111,8 +135,8 @@ func (p *Provider) keepOne(ctx context.Context, there []network.Summary) error {
 	return nil
 }
 
-func (p *Provider) makeNetwork(ctx context.Context) error {
-	_, err := p.cli.NetworkCreate(ctx, p.cfg.Network, network.CreateOptions{
+func (p *Provider) makeNetwork(ctx context.Context, name string) error {
+	_, err := p.cli.NetworkCreate(ctx, name, network.CreateOptions{
 		Driver: "bridge",
 		// Workers reach out, not each other.
 		Options: map[string]string{"com.docker.network.bridge.enable_icc": "false"},
@@ -124,14 +148,14 @@ func (p *Provider) makeNetwork(ctx context.Context) error {
 	return err
 }
 
-// networks are those of the configured name, the smallest id first.
-func (p *Provider) networks(ctx context.Context) ([]network.Summary, error) {
-	all, err := p.cli.NetworkList(ctx, network.ListOptions{Filters: filters.NewArgs(filters.Arg("name", p.cfg.Network))})
+// networks are those of a name, the smallest id first.
+func (p *Provider) networks(ctx context.Context, name string) ([]network.Summary, error) {
+	all, err := p.cli.NetworkList(ctx, network.ListOptions{Filters: filters.NewArgs(filters.Arg("name", name))})
 	if err != nil {
 		return nil, err
 	}
 	// The daemon's filter also finds parts of names.
-	all = slices.DeleteFunc(all, func(n network.Summary) bool { return n.Name != p.cfg.Network })
+	all = slices.DeleteFunc(all, func(n network.Summary) bool { return n.Name != name })
 	slices.SortFunc(all, func(a, b network.Summary) int { return strings.Compare(a.ID, b.ID) })
 	return all, nil
 }

@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/docker/docker/api/types/container"
@@ -65,10 +66,14 @@ func (p *Provider) image(l execution.Launch) string {
 // container stays after its end until Terminate, so that its log can be read.
 func (p *Provider) hostConfig(l execution.Launch, mounts []mount.Mount) *container.HostConfig {
 	pids := int64(pidsLimit)
+	cpu, memory := l.Resources.CPU, l.Resources.Memory
+	if l.Untrusted {
+		cpu, memory = cmp.Or(cpu, p.cfg.Untrusted.CPU), cmp.Or(memory, p.cfg.Untrusted.Memory)
+	}
 	resources := container.Resources{
-		NanoCPUs:   l.Resources.CPU * 1e6,
-		Memory:     l.Resources.Memory,
-		MemorySwap: l.Resources.Memory, // memory and swap together: no swap
+		NanoCPUs:   cpu * 1e6,
+		Memory:     memory,
+		MemorySwap: memory, // memory and swap together: no swap
 		PidsLimit:  &pids,
 	}
 	if l.Resources.GPU > 0 {
@@ -81,7 +86,7 @@ func (p *Provider) hostConfig(l execution.Launch, mounts []mount.Mount) *contain
 		CapDrop:       []string{"ALL"},
 		CapAdd:        capabilities,
 		SecurityOpt:   []string{"no-new-privileges"},
-		NetworkMode:   container.NetworkMode(p.cfg.Network),
+		NetworkMode:   container.NetworkMode(p.networkOf(l)),
 		RestartPolicy: container.RestartPolicy{Name: container.RestartPolicyDisabled},
 		Mounts:        mounts,
 		// Steps' output does not go this way, only what the agent has to say.
@@ -98,8 +103,12 @@ func (p *Provider) shared(l execution.Launch) []mount.Mount {
 		// Writable: connecting to a socket is writing to it.
 		mounts = append(mounts, mount.Mount{Type: mount.TypeBind, Source: p.cfg.Sockets, Target: p.cfg.SocketsAt})
 	}
-	if p.cfg.Workspace != "" {
+	if p.inPlace(l) {
 		mounts = append(mounts, mount.Mount{Type: mount.TypeBind, Source: p.cfg.Workspace, Target: l.Workspace})
 	}
 	return mounts
 }
+
+// inPlace tells that a worker's steps run in the folder that all share: never
+// those of a stranger.
+func (p *Provider) inPlace(l execution.Launch) bool { return p.cfg.Workspace != "" && !l.Untrusted }

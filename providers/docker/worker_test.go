@@ -16,6 +16,7 @@ import (
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/pkg/stdcopy"
 
+	"github.com/relevo-ci/relevo/events"
 	"github.com/relevo-ci/relevo/providers/conformance"
 	"github.com/relevo-ci/relevo/shared/domain/execution"
 	"github.com/relevo-ci/relevo/shared/provider"
@@ -137,6 +138,44 @@ func TestAJobHasNoPrivileges(t *testing.T) {
 	}
 	if host.LogConfig.Config["max-size"] == "" {
 		t.Error("the agent's log has no bound")
+	}
+}
+
+// TestUntrustedWorkersAreApart: on a network of their own, outside the folder
+// that the others share, and bounded where their jobs ask for nothing.
+func TestUntrustedWorkersAreApart(t *testing.T) {
+	p := secured(t, Config{
+		Agent: conformance.StandIn(t), State: t.TempDir(), Workspace: t.TempDir(),
+		Untrusted: events.Resources{CPU: 250, Memory: 64 << 20},
+	})
+	l := conformance.Launch(1)
+	l.Untrusted, l.Resources = true, events.Resources{}
+	st := create(t, p, l)
+	t.Cleanup(func() {
+		ctx := context.WithoutCancel(t.Context())
+		if err := errors.Join(p.Terminate(ctx, l.Worker, l.Fence), p.Dismantle(ctx)); err != nil {
+			t.Error(err)
+		}
+	})
+	c, err := p.cli.ContainerInspect(t.Context(), st.Handle)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := p.cfg.Network + "-untrusted"
+	if n := c.NetworkSettings.Networks; len(n) != 1 || n[own] == nil {
+		t.Errorf("its networks are %v", n)
+	}
+	if host := c.HostConfig; host.NanoCPUs != 25e7 || host.Memory != 64<<20 {
+		t.Errorf("the limits are %+v", host.Resources)
+	}
+	for _, m := range c.Mounts {
+		if m.Source == p.cfg.Workspace {
+			t.Error("it sees the folder that the others share")
+		}
+	}
+	there, err := p.networks(t.Context(), own)
+	if err != nil || len(there) != 1 || there[0].Options["com.docker.network.bridge.enable_icc"] != "false" {
+		t.Errorf("the network is %+v, %v", there, err)
 	}
 }
 
@@ -310,7 +349,7 @@ func TestSecureAtOnceMakesOneNetwork(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if all, err := first.networks(t.Context()); err != nil || len(all) != 1 {
+	if all, err := first.networks(t.Context(), first.cfg.Network); err != nil || len(all) != 1 {
 		t.Errorf("there are the networks %+v, %v; want one", all, err)
 	}
 	create(t, first, conformance.Launch(1))
@@ -352,7 +391,7 @@ func TestDismantle(t *testing.T) {
 		if err := q.Dismantle(t.Context()); err != nil {
 			t.Error(err)
 		}
-		all, err := p.networks(t.Context())
+		all, err := p.networks(t.Context(), p.cfg.Network)
 		if err != nil || i == 0 && len(all) != 1 || i > 0 && len(all) != 0 {
 			t.Errorf("after Dismantle %d there are the networks %+v, %v", i, all, err)
 		}

@@ -10,6 +10,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/relevo-ci/relevo/events"
+	"github.com/relevo-ci/relevo/shared/provider"
 )
 
 // Config is what New needs.
@@ -18,6 +19,9 @@ type Config struct {
 	Installation string
 	// Namespace that the Jobs are made in; it is best theirs alone.
 	Namespace string
+	// Name of the provider, where an installation has one for each of several
+	// namespaces; empty: kubernetes.
+	Name string
 	// AgentImage is an image whose entry point is the agent.
 	AgentImage string
 	// Image is for launches that name none.
@@ -120,6 +124,7 @@ func (c *Config) complete() error {
 	if c.RunAsUser == 0 {
 		c.RunAsUser = defaultUser
 	}
+	setDefault(&c.Name, provider.Kubernetes)
 	setDefault(&c.GPU, "nvidia.com/gpu")
 	setDefault(&c.QPS, 50)
 	setDefault(&c.Burst, 100)

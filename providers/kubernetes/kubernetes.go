@@ -63,8 +63,8 @@ func newProvider(cfg Config, client kubernetes.Interface, config *rest.Config) *
 	return &Provider{cfg: cfg, hash: hex.EncodeToString(sum[:16]), client: client, rest: config}
 }
 
-// Name is kubernetes.
-func (p *Provider) Name() string { return "kubernetes" }
+// Name is kubernetes, or what Config says.
+func (p *Provider) Name() string { return p.cfg.Name }
 
 // connect reads how the cluster is reached: the file that is named, else what
 // the pod that this runs in was given, else what kubectl uses.

@@ -51,6 +51,21 @@ func (m Marks) Read(marks map[string]string) (installation string, ref events.At
 // Job. Whoever hears of such an object reads them with Annotated.
 const Annotations Marks = "relevo.dev/"
 
+// Names of the providers that launch Kubernetes Jobs: there is one for each
+// namespace, and strangers' jobs have one of their own.
+const (
+	Kubernetes          = "kubernetes"
+	KubernetesUntrusted = "kubernetes-untrusted"
+)
+
+// KubernetesOf is the provider that launches the Jobs of a pool.
+func KubernetesOf(pool events.PoolID) string {
+	if pool.IsUntrusted() {
+		return KubernetesUntrusted
+	}
+	return Kubernetes
+}
+
 // The names of the annotations.
 const (
 	AnnotationInstallation = string(Annotations) + "installation"

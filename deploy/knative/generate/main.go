@@ -70,11 +70,23 @@ func generate() (map[string][]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if files[path.Join(folder, "rights.yaml")], err = rights(units); err != nil {
+		if files[path.Join(folder, "rights.yaml")], err = rights(units, jobs); err != nil {
 			return nil, err
 		}
 		files[path.Join(folder, "kustomization.yaml")] = kustomization("v1beta1", "Kustomization", append(resources, "rights.yaml"))
 	}
+	// Either way has the accounts of its own: one that is not there does no harm.
+	both := perFunction(all, front)
+	for _, u := range fused(all, front) {
+		if !slices.ContainsFunc(both, func(o unit) bool { return o.name == u.name }) {
+			both = append(both, u)
+		}
+	}
+	text, err := rights(both, untrusted)
+	if err != nil {
+		return nil, err
+	}
+	files["components/untrusted/rights/rights.yaml"] = text
 	// What nobody needs who does not ask for it.
 	const folder = "components/cdevents"
 	resources, err := manifests(files, folder, perFunction([]fn.Function{runrequestedcdevents.New(nil, "")}, nil))

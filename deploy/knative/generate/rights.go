@@ -43,9 +43,9 @@ func only(named map[string][]string) []rbacv1.PolicyRule {
 	return rules
 }
 
-// rights are Roles in the jobs' namespace, made of what the provider says that
+// rights are Roles in a namespace of jobs, made of what the provider says that
 // it needs, and the accounts that have them.
-func rights(units []unit) ([]byte, error) {
+func rights(units []unit, jobs string) ([]byte, error) {
 	var documents [][]byte
 	for _, role := range []struct {
 		name  string

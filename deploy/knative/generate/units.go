@@ -14,9 +14,11 @@ import (
 )
 
 const (
-	// namespace is where the functions are, jobs where their workers run.
+	// namespace is where the functions are, jobs where their workers run, and
+	// untrusted where strangers' do, with the component of that name.
 	namespace = "relevo"
 	jobs      = "relevo-jobs"
+	untrusted = jobs + "-untrusted"
 	domain    = namespace + ".svc.cluster.local"
 
 	leanHost       = "ko://github.com/relevo-ci/relevo/deploy/host"
@@ -188,6 +190,10 @@ func (u unit) forges(secret func(name, secret, key string)) {
 		}
 		if u.serves("delivery-received", "status-requested", "worker") {
 			secret(of+"_TOKEN", forgeSecrets, kind+"-token")
+			if kind == forge.GitHub {
+				secret(of+"_APP_ID", forgeSecrets, kind+"-app-id")
+				secret(of+"_APP_KEY", forgeSecrets, kind+"-app-key")
+			}
 		}
 	}
 }

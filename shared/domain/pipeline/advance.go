@@ -114,7 +114,7 @@ func (r *Run) atMaxParallel(s *JobSpec) bool {
 func (r *Run) request1(em *events.Emitter, j *Job, s *JobSpec) {
 	req := events.JobRequested{
 		JobRef: r.ref(j), Attempt: 1, Requirements: s.Requirements,
-		Priority: s.Priority, Project: r.Project,
+		Priority: s.Priority, Project: r.Project, Untrusted: r.Request().Trigger.Untrusted,
 	}
 	env := r.env(j.Key, expression.Success)
 	var errs []error

@@ -123,4 +123,16 @@ func TestRoute(t *testing.T) {
 	if one.ID != two.ID {
 		t.Error("one offer has two events")
 	}
+	for _, labels := range [][]string{{"gpu"}, {"windows"}, nil} {
+		req.Untrusted, req.Requirements.Labels, req.Pool = true, labels, ""
+		if got := r.Offer(req).Pool; got != r.For(labels)+"-untrusted" || !got.IsUntrusted() {
+			t.Errorf("a stranger's %v goes to %s", labels, got)
+		}
+		if req.Pool = "gpu"; r.Offer(req).Pool != "gpu-untrusted" {
+			t.Errorf("a stranger's goes to %s, having named gpu", r.Offer(req).Pool)
+		}
+		if req.Pool = "gpu-untrusted"; r.Offer(req).Pool != req.Pool {
+			t.Errorf("a stranger's goes to %s", r.Offer(req).Pool)
+		}
+	}
 }

@@ -40,11 +40,16 @@ func (p Pools) OfferEvent(function string, cause events.Envelope, r events.JobRe
 	return e
 }
 
-// Offer makes the offer of a job's attempt.
+// Offer makes the offer of a job's attempt. What a stranger had run goes to a
+// pool that is for such jobs alone, whatever labels it names: where there is
+// none it waits.
 func (p Pools) Offer(r events.JobRequested) events.OfferCreated {
 	pool := r.Pool
 	if pool == "" {
 		pool = p.For(r.Requirements.Labels)
+	}
+	if r.Untrusted {
+		pool = pool.Untrusted()
 	}
 	r.Requirements.Resources.Slots = max(1, r.Requirements.Resources.Slots)
 	return events.OfferCreated{

@@ -24,14 +24,13 @@ type Grant struct {
 	// Start: it may run at all.
 	Start bool
 	// Untrusted: the code, or who made it run, is a stranger's. Such a run has a
-	// token that only reads, and its own pools.
+	// credential that only reads, or none, and its jobs queue in pools for such
+	// jobs alone (events.PoolID.Untrusted).
 	Untrusted bool
 	// Secrets: it may have them.
 	Secrets bool
 	// Files is where its pipeline is read.
 	Files Side
-	// Pool is put behind the name of the pool.
-	Pool string
 	// Why, for people.
 	Why string
 }
@@ -44,9 +43,6 @@ const (
 	Base Side = "base"
 	Head Side = "head"
 )
-
-// UntrustedPool is what the names of the pools for strangers end in.
-const UntrustedPool = "-untrusted"
 
 // writers are the events that only those may cause who may write to the
 // repository, as the forge makes sure, or for which somebody was authenticated
@@ -77,7 +73,7 @@ func Trust(q Question) Grant {
 		return Grant{Start: true, Secrets: true, Files: Head, Why: by + " may write to " + h.Repository.Name}
 	}
 	return Grant{
-		Start: true, Untrusted: true, Files: Head, Pool: UntrustedPool,
+		Start: true, Untrusted: true, Files: Head,
 		Why: fmt.Sprintf("no secrets: anybody can cause %s, and %s may not write to %s", h.Event, by, h.Repository.Name),
 	}
 }
@@ -93,7 +89,7 @@ func pulled(h Happening) bool {
 
 func trustFork(q Question) Grant {
 	if void := q.Approval.void(q.Happening, q.Config); void != "" {
-		return Grant{Start: true, Untrusted: true, Files: Base, Pool: UntrustedPool, Why: "no secrets: " + void}
+		return Grant{Start: true, Untrusted: true, Files: Base, Why: "no secrets: " + void}
 	}
 	files := Head
 	if q.Happening.Event == "pull_request_target" {

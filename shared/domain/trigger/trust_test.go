@@ -203,10 +203,10 @@ func holds(t *testing.T, q trigger.Question) {
 	if g.Why == "" {
 		t.Error("no reason is given")
 	}
-	if !g.Start && (g.Secrets || g.Files != "" || g.Pool != "") {
+	if !g.Start && (g.Secrets || g.Untrusted || g.Files != "") {
 		t.Errorf("what does not start has something: %+v", g)
 	}
-	if g.Start && (g.Untrusted == g.Secrets || g.Untrusted != (g.Pool == trigger.UntrustedPool)) {
+	if g.Start && g.Untrusted == g.Secrets {
 		t.Errorf("%+v", g)
 	}
 	if (h.Comment != nil || q.Rerun) && q.Level < trigger.Write && g.Start {
