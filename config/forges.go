@@ -3,12 +3,16 @@ package config
 import "slices"
 
 // Forge is the git forges whose deliveries are taken and which are told of runs.
-// A forge without a webhook secret and a token is not served.
+// A forge without a webhook secret, a token and an App is not served.
 type Forge struct {
 	// Address of GitHub's API; of an Enterprise Server https://host/api/v3/.
 	GitHubURL string `env:"RELEVO_FORGE_GITHUB_URL" default:"https://api.github.com/"`
 	// Token that reads GitHub's repositories and sets statuses.
 	GitHubToken Secret `env:"RELEVO_FORGE_GITHUB_TOKEN"`
+	// ID of a GitHub App, which goes before the token: it makes check runs, and gives git credentials for one repository that end.
+	GitHubAppID string `env:"RELEVO_FORGE_GITHUB_APP_ID"`
+	// Private key of the GitHub App, PEM: PKCS#1 or PKCS#8.
+	GitHubAppKey Secret `env:"RELEVO_FORGE_GITHUB_APP_KEY"`
 	// Secret that GitHub signs its deliveries with.
 	GitHubWebhookSecret Secret `env:"RELEVO_FORGE_GITHUB_WEBHOOK_SECRET"`
 	// The one before, which counts too while the secret is being changed.
@@ -74,22 +78,25 @@ type Served struct {
 	Token Secret
 	// Secrets are the live ones of its webhooks, the newest first.
 	Secrets []Secret
+	// AppID and AppKey are a GitHub App's, which goes before the token.
+	AppID  string
+	AppKey Secret
 }
 
-// Served are the forges that have a webhook secret or a token, in a fixed order.
+// Served are the forges that have a webhook secret, a token or an App, in a fixed order.
 func (f Forge) Served() []Served {
 	all := []Served{
-		{"github", f.GitHubURL, f.GitHubToken, []Secret{f.GitHubWebhookSecret, f.GitHubWebhookSecretOld}},
-		{"gitlab", f.GitLabURL, f.GitLabToken, []Secret{f.GitLabWebhookSecret, f.GitLabWebhookSecretOld}},
-		{"gitea", f.GiteaURL, f.GiteaToken, []Secret{f.GiteaWebhookSecret, f.GiteaWebhookSecretOld}},
-		{"bitbucket", f.BitbucketURL, f.BitbucketToken, []Secret{f.BitbucketWebhookSecret, f.BitbucketWebhookSecretOld}},
-		{"stash", f.StashURL, f.StashToken, []Secret{f.StashWebhookSecret, f.StashWebhookSecretOld}},
-		{"gogs", f.GogsURL, f.GogsToken, []Secret{f.GogsWebhookSecret, f.GogsWebhookSecretOld}},
+		{Name: "github", URL: f.GitHubURL, Token: f.GitHubToken, Secrets: []Secret{f.GitHubWebhookSecret, f.GitHubWebhookSecretOld}, AppID: f.GitHubAppID, AppKey: f.GitHubAppKey},
+		{Name: "gitlab", URL: f.GitLabURL, Token: f.GitLabToken, Secrets: []Secret{f.GitLabWebhookSecret, f.GitLabWebhookSecretOld}},
+		{Name: "gitea", URL: f.GiteaURL, Token: f.GiteaToken, Secrets: []Secret{f.GiteaWebhookSecret, f.GiteaWebhookSecretOld}},
+		{Name: "bitbucket", URL: f.BitbucketURL, Token: f.BitbucketToken, Secrets: []Secret{f.BitbucketWebhookSecret, f.BitbucketWebhookSecretOld}},
+		{Name: "stash", URL: f.StashURL, Token: f.StashToken, Secrets: []Secret{f.StashWebhookSecret, f.StashWebhookSecretOld}},
+		{Name: "gogs", URL: f.GogsURL, Token: f.GogsToken, Secrets: []Secret{f.GogsWebhookSecret, f.GogsWebhookSecretOld}},
 	}
 	var served []Served
 	for _, s := range all {
 		s.Secrets = slices.DeleteFunc(s.Secrets, func(one Secret) bool { return one == "" })
-		if len(s.Secrets) > 0 || s.Token != "" {
+		if len(s.Secrets) > 0 || s.Token != "" || s.AppID != "" {
 			served = append(served, s)
 		}
 	}

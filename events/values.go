@@ -78,4 +78,26 @@ type StepResult struct {
 	Exit int `json:"exit"`
 	// Millis is how long it took.
 	Millis int64 `json:"millis"`
+	// Annotations are what it pointed people at; a bounded number.
+	Annotations []Annotation `json:"annotations,omitempty"`
+}
+
+// Annotation points people at something, in a file where it names one.
+type Annotation struct {
+	// Level is error, warning or notice.
+	Level string `json:"level"`
+	// Message for people; plain text, maybe of several lines.
+	Message string `json:"message"`
+	// Title is a heading for it.
+	Title string `json:"title,omitempty"`
+	// File is a path from the root of the repository.
+	File string `json:"file,omitempty"`
+	// Line of the file, from 1; 0: the whole of it.
+	Line int `json:"line,omitempty"`
+	// EndLine is the last line that is meant; 0: Line.
+	EndLine int `json:"endLine,omitempty"`
+	// Column in Line, from 1; 0: all of it.
+	Column int `json:"column,omitempty"`
+	// EndColumn is the last column that is meant; 0: Column.
+	EndColumn int `json:"endColumn,omitempty"`
 }

@@ -18,7 +18,7 @@ func Forges(c config.Forge) ([]forge.Forge, error) {
 		for _, secret := range s.Secrets {
 			secrets = append(secrets, secret.Reveal())
 		}
-		f, err := forge.New(forge.Settings{Kind: s.Name, URL: s.URL, Token: s.Token.Reveal(), Secrets: secrets})
+		f, err := forge.New(forge.Settings{Kind: s.Name, URL: s.URL, Token: s.Token.Reveal(), AppID: s.AppID, AppKey: s.AppKey.Reveal(), Secrets: secrets})
 		if err != nil {
 			return nil, fmt.Errorf("doors: %w", err)
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/drone/go-scm/scm"
 
 	"github.com/relevo-ci/relevo/shared/domain/trigger"
+	"github.com/relevo-ci/relevo/shared/forge/githubapp"
 )
 
 // A client is what the forges' calls share. go-scm is asked where its call does
@@ -24,9 +25,9 @@ type client struct {
 	kind           string
 	api            *scm.Client
 	base           *url.URL
-	token          string
 	host           string // that serves git
 	user, password string // for it
+	app            *app   // nil: there is none
 }
 
 // calls are the asking half of a forge. What they are given is valid, and names
@@ -331,11 +332,23 @@ func (c checked) Tell(ctx context.Context, repository, sha string, s trigger.Sta
 }
 
 // Credential implements Forge.
-func (c checked) Credential(_ context.Context, repository string) (credential Credential, err error) {
+func (c checked) Credential(ctx context.Context, repository string) (credential Credential, err error) {
 	err = c.do("git's credential", repository, func() error {
 		credential.Host = c.client.host
-		credential.User, credential.Password = c.client.user, c.client.password
+		if c.client.app == nil {
+			credential.User, credential.Password = c.client.user, c.client.password
+			return nil
+		}
+		t, err := c.client.app.token(ctx, repository, githubapp.Checkout)
+		if err != nil {
+			return err
+		}
+		credential.User, credential.Password = githubapp.User, t.Value
+		credential.Scoped, credential.Until = true, t.Until
 		return nil
 	})
 	return credential, err
 }
+
+// Checks implements Forge.
+func (c checked) Checks() bool { return c.client.app != nil }

@@ -48,6 +48,10 @@ type Forge interface {
 	// Tell sets a status. Setting it twice is one status. ErrUnsupported on Gogs,
 	// which has none.
 	Tell(ctx context.Context, repository, sha string, s trigger.Status) error
+	// Checks says that Tell makes check runs: they show a run that waits and one that
+	// runs apart (Status.Running), whose fault an end was (Status.Verdict), and
+	// annotations. What was told of annotations is not told again.
+	Checks() bool
 	// Credential is what git needs to read the repository over HTTP, for a short
 	// while where the forge has such.
 	Credential(ctx context.Context, repository string) (Credential, error)

@@ -29,17 +29,16 @@ const (
 // reads the answer to its end within a limit, and makes one kind of error of
 // what forges answer.
 type gate struct {
-	base      *url.URL
-	patience  time.Duration
-	token     string
-	authorize func(http.Header, string)
-	next      http.RoundTripper
-	kept      *kept
+	base        *url.URL
+	patience    time.Duration
+	credentials credentials
+	next        http.RoundTripper
+	kept        *kept
 }
 
 // gated makes a client whose requests all go through a gate.
-func gated(c *http.Client, base *url.URL, token string, authorize func(http.Header, string)) *http.Client {
-	g := &gate{base: base, patience: patience, token: token, authorize: authorize, next: http.DefaultTransport, kept: newKept(keptMost)}
+func gated(c *http.Client, base *url.URL, with credentials) *http.Client {
+	g := &gate{base: base, patience: patience, credentials: with, next: http.DefaultTransport, kept: newKept(keptMost)}
 	if c != nil && c.Timeout > 0 {
 		g.patience = c.Timeout
 	}
@@ -68,12 +67,13 @@ func (g *gate) RoundTrip(r *http.Request) (*http.Response, error) {
 	caller := r.Context()
 	r = r.Clone(ctx)
 	r.Header.Set("User-Agent", "relevo")
-	if g.token != "" {
-		g.authorize(r.Header, g.token)
-	}
 	key, known := g.kept.conditional(r)
-	res, err := g.next.RoundTrip(r)
-	if err != nil {
+	res, err := g.try(r)
+	var no *noTokenError
+	switch {
+	case errors.As(err, &no) && ctx.Err() == nil:
+		return nil, no.error
+	case err != nil:
 		return nil, late(caller, err)
 	}
 	defer res.Body.Close()
@@ -94,6 +94,32 @@ func (g *gate) RoundTrip(r *http.Request) (*http.Response, error) {
 	res.Body = io.NopCloser(bytes.NewReader(body))
 	res.ContentLength = int64(len(body))
 	return res, nil
+}
+
+// try sends a request with the credential that it needs. One that the forge does
+// not take any more is put in a new one's place, once.
+func (g *gate) try(r *http.Request) (*http.Response, error) {
+	if err := g.credentials.present(r); err != nil {
+		discard(r)
+		return nil, err
+	}
+	res, err := g.next.RoundTrip(r)
+	if err != nil || res.StatusCode != http.StatusUnauthorized || !g.credentials.renew(r) {
+		return res, err
+	}
+	if r.Body != nil && r.Body != http.NoBody {
+		if r.GetBody == nil {
+			return res, nil
+		}
+		if r.Body, err = r.GetBody(); err != nil {
+			return res, nil //nolint:nilerr // the refusal is what there is to tell
+		}
+	}
+	_ = res.Body.Close()
+	if err := g.credentials.present(r); err != nil {
+		return nil, err
+	}
+	return g.next.RoundTrip(r)
 }
 
 func discard(r *http.Request) {

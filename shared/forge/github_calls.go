@@ -94,6 +94,9 @@ var hubLevels = map[string]trigger.Level{
 }
 
 func (c githubCalls) tell(ctx context.Context, repository, sha string, s trigger.Status) error {
+	if c.app != nil {
+		return c.check(ctx, repository, sha, s)
+	}
 	return c.createStatus(ctx, repository, sha, s, 140)
 }
 

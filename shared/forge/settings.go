@@ -41,6 +41,9 @@ type Settings struct {
 	// Token for the API and for git. On Bitbucket "user:password" is an app
 	// password, on Bitbucket Data Center that of an account.
 	Token string
+	// AppID and AppKey (PEM) are a GitHub App's, which goes before the token. It
+	// tells by check runs.
+	AppID, AppKey string
 	// Secrets of the webhooks; each of them is live. Without any, no delivery is
 	// taken.
 	Secrets []string
@@ -128,15 +131,22 @@ func New(s Settings) (Forge, error) {
 	if err != nil {
 		return nil, fmt.Errorf("forge: make %s: %w", s.Name, err)
 	}
-	c := &client{kind: s.Kind, api: api, base: base, token: s.Token}
+	c := &client{kind: s.Kind, api: api, base: base}
 	if s.Token != "" {
 		c.user, c.password = k.login(s.Token)
+	}
+	var with credentials = fixed{s.Token, k.authorize}
+	if s.AppID != "" {
+		if c.app, err = openApp(s, base); err != nil {
+			return nil, fmt.Errorf("forge: make %s: %w", s.Name, err)
+		}
+		with = installed{c.app}
 	}
 	c.host = base.Host
 	if address == k.home && k.web != "" {
 		c.host = k.web
 	}
-	api.Client = gated(s.Client, base, s.Token, k.authorize)
+	api.Client = gated(s.Client, base, with)
 	secrets := slices.DeleteFunc(slices.Clone(s.Secrets), func(secret string) bool { return secret == "" })
 	return served{door: door{name: s.Name, kind: k, secrets: secrets}, checked: checked{name: s.Name, calls: k.calls(c), client: c}}, nil
 }

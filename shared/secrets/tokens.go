@@ -13,6 +13,10 @@ type Token struct {
 	Forge string // github, gitlab …
 	URL   string // of its API
 	Token string // of a user's, or "user:password"
+	// Take takes a token that reads one repository, can do nothing else, and ends;
+	// it goes before Token. Nil: there are none such. Where there is none for the
+	// repository: fn.Denied or fn.NotFound.
+	Take func(ctx context.Context, repository string) (token string, err error)
 }
 
 // logins are who git says that it is, over HTTP, where a forge wants a name
@@ -28,11 +32,21 @@ var logins = map[string]struct{ user, api, web string }{
 // Tokens are a Source's Forge without a forge: of the settings alone, for hosts
 // that link no forge's client. A forge says the same of itself.
 func Tokens(all []Token) func(ctx context.Context, forge, repository string) (Credential, error) {
-	return func(_ context.Context, forge, _ string) (Credential, error) {
+	return func(ctx context.Context, forge, repository string) (Credential, error) {
 		for _, t := range all {
-			if t.Forge == forge {
+			if t.Forge != forge {
+				continue
+			}
+			if t.Take == nil {
 				return t.credential(), nil
 			}
+			var err error
+			if t.Token, err = t.Take(ctx, repository); err != nil {
+				return Credential{}, err
+			}
+			c := t.credential()
+			c.Scoped = true
+			return c, nil
 		}
 		return Credential{}, fn.Faultf(fn.NotFound, "this installation has no forge %s", forge)
 	}

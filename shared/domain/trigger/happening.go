@@ -132,6 +132,13 @@ type Status struct {
 	Link string `json:"link,omitempty"`
 	// Run that it is of.
 	Run events.RunID `json:"run"`
+	// Running, of a pending one: it does not wait any more. Forges with check runs
+	// show it.
+	Running bool `json:"running,omitempty"`
+	// Verdict of a run's end; empty where there was no run, or it is not over.
+	Verdict events.Verdict `json:"verdict,omitempty"`
+	// Annotations for forges with check runs.
+	Annotations []events.Annotation `json:"annotations,omitempty"`
 }
 
 // State of a status.

@@ -117,6 +117,8 @@ func (s *Server) github(q request) answer {
 		return r.contents(q, sha, rest)
 	case what == "compare":
 		return r.githubCompare(rest)
+	case what == "check-runs", what == "commits" && strings.HasSuffix(rest, "/check-runs"):
+		return r.checkRuns(q, rest)
 	case what == "commits":
 		sha := r.commit(rest)
 		if sha == "" {

@@ -22,6 +22,7 @@ type repository struct {
 	levels map[string]trigger.Level
 	pulls  map[int]trigger.Pull
 	told   map[string][]Told
+	checks []*Check
 }
 
 // Clone is a repository's address for git; the forge's Credential opens it.
@@ -42,8 +43,14 @@ func (s *Server) serveGit(w http.ResponseWriter, r *http.Request, name string) {
 	if s.Kind == forge.Gogs {
 		token = user
 	}
+	s.mu.Lock()
+	known := token == s.Token
+	if s.app != nil {
+		known = s.app.reads(token, name) && user == "x-access-token" && !strings.Contains(r.URL.RequestURI(), "git-receive-pack")
+	}
+	s.mu.Unlock()
 	switch {
-	case token != s.Token:
+	case !known:
 		w.Header().Set("WWW-Authenticate", `Basic realm="git"`)
 		http.Error(w, "who are you?", http.StatusUnauthorized)
 	case repo == nil:

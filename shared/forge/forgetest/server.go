@@ -35,6 +35,8 @@ type Server struct {
 	backend string // git's program for HTTP
 	mu      sync.Mutex
 	repos   map[string]*repository
+	renamed map[string]*repository
+	app     *App // GitHub's; nil: the token counts
 	faults  []Fault
 	stuck   chan struct{} // closed when the test ends
 	asked   []string
@@ -70,7 +72,7 @@ func New(t testing.TB, kind string) *Server {
 		t.Fatal("forgetest: git: ", err)
 	}
 	s := &Server{
-		Kind: kind, Token: "token-of-" + kind, repos: map[string]*repository{}, stuck: make(chan struct{}), versions: map[string][]string{},
+		Kind: kind, Token: "token-of-" + kind, repos: map[string]*repository{}, renamed: map[string]*repository{}, stuck: make(chan struct{}), versions: map[string][]string{},
 		backend: strings.TrimSpace(string(home)) + "/git-http-backend",
 	}
 	if routes[kind] == nil {
@@ -87,7 +89,13 @@ func New(t testing.TB, kind string) *Server {
 
 // Settings are those of a client.
 func (s *Server) Settings(secrets ...string) forge.Settings {
-	return forge.Settings{Kind: s.Kind, URL: s.URL, Token: s.Token, Secrets: secrets}
+	settings := forge.Settings{Kind: s.Kind, URL: s.URL, Token: s.Token, Secrets: secrets}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.app != nil {
+		settings.Token, settings.AppID, settings.AppKey = "", s.app.ID, s.app.Key
+	}
+	return settings
 }
 
 // Add makes a bare git folder a repository of the forge.
@@ -211,7 +219,10 @@ var routes = map[string]func(*Server, request) answer{
 }
 
 func (s *Server) answer(r *http.Request) answer {
-	if !s.allowed(r.Header) {
+	s.mu.Lock()
+	app := s.app
+	s.mu.Unlock()
+	if app == nil && !s.allowed(r.Header) {
 		return said(http.StatusUnauthorized, "Bad credentials")
 	}
 	body, err := io.ReadAll(r.Body)
@@ -228,6 +239,14 @@ func (s *Server) answer(r *http.Request) answer {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if a, moved := s.renamedTo(&q, r.URL.RawQuery); moved {
+		return a
+	}
+	if app != nil {
+		if a, done := app.serve(s, q, strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")); done {
+			return a
+		}
+	}
 	return routes[s.Kind](s, q)
 }
 

@@ -36,7 +36,7 @@ type World struct {
 func NewWorld(t testing.TB, kind string, open func(forge.Settings) (forge.Forge, error)) *World {
 	t.Helper()
 	dir, commits := history(t)
-	return world(t, kind, open, dir, commits)
+	return world(t, kind, false, open, dir, commits)
 }
 
 // history makes the bare folder of a world.
@@ -92,7 +92,7 @@ func history(t testing.TB) (dir string, commits map[string]string) {
 	return dir, commits
 }
 
-func world(t testing.TB, kind string, open func(forge.Settings) (forge.Forge, error), dir string, commits map[string]string) *World {
+func world(t testing.TB, kind string, app bool, open func(forge.Settings) (forge.Forge, error), dir string, commits map[string]string) *World {
 	t.Helper()
 	w := &World{Server: New(t, kind), Commits: commits, Dir: dir}
 	w.Add(Repo, w.Dir)
@@ -103,6 +103,9 @@ func world(t testing.TB, kind string, open func(forge.Settings) (forge.Forge, er
 	})
 	for login, level := range map[string]trigger.Level{"owner": trigger.Admin, "writer": trigger.Write, "triager": trigger.Triage, "reader": trigger.Read, "nobody": trigger.None} {
 		w.Grant(Repo, w.Login(login), level)
+	}
+	if app {
+		w.Install()
 	}
 	var err error
 	if w.Forge, err = open(w.Settings("secret")); err != nil {
@@ -119,23 +122,32 @@ func (s *Server) Login(name string) string {
 	return name
 }
 
-// Run tries a client against a fake forge of each kind.
+// tries are what every client passes.
+var tries = map[string]func(*testing.T, *World){
+	"files": tryFiles, "changes": tryChanges, "refs": tryRefs, "pulls": tryPulls, "levels": tryLevels,
+	"statuses": tryStatuses, "credential": tryCredential, "deliveries": tryDeliveries, "names": tryNames,
+	"later": tryLater, "denied": tryDenied, "hostile answers": tryHostile, "unchanged": tryUnchanged, "redirects": tryRedirects,
+}
+
+// Run tries a client against a fake forge of each kind, and against GitHub as an
+// App.
 func Run(t *testing.T, open func(forge.Settings) (forge.Forge, error)) {
 	dir, commits := history(t) // nobody in the suite changes it
-	for _, kind := range slices.Sorted(maps.Keys(routes)) {
-		t.Run(kind, func(t *testing.T) {
-			for name, try := range map[string]func(*testing.T, *World){
-				"files": tryFiles, "changes": tryChanges, "refs": tryRefs, "pulls": tryPulls, "levels": tryLevels,
-				"statuses": tryStatuses, "credential": tryCredential, "deliveries": tryDeliveries, "names": tryNames,
-				"later": tryLater, "denied": tryDenied, "hostile answers": tryHostile, "unchanged": tryUnchanged, "redirects": tryRedirects,
-			} {
-				t.Run(name, func(t *testing.T) {
-					t.Parallel()
-					try(t, world(t, kind, open, dir, commits))
-				})
-			}
-		})
+	run := func(t *testing.T, kind string, app bool, tries map[string]func(*testing.T, *World)) {
+		for name, try := range tries {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				try(t, world(t, kind, app, open, dir, commits))
+			})
+		}
 	}
+	for _, kind := range slices.Sorted(maps.Keys(routes)) {
+		t.Run(kind, func(t *testing.T) { run(t, kind, false, tries) })
+	}
+	t.Run("github as an App", func(t *testing.T) {
+		run(t, forge.GitHub, true, tries)
+		run(t, forge.GitHub, true, appTries)
+	})
 }
 
 func check(t *testing.T, err error) {

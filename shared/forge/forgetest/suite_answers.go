@@ -221,6 +221,9 @@ func tryStatuses(t *testing.T, w *World) {
 		forge.GitLab:    {"pending", "success", "failed", "canceled", "canceled"},
 		forge.Bitbucket: {"INPROGRESS", "SUCCESSFUL", "FAILED", "STOPPED", "STOPPED"}, forge.Stash: {"INPROGRESS", "SUCCESSFUL", "FAILED", "UNKNOWN", "CANCELLED"},
 	}[w.Kind]
+	if w.Forge.Checks() {
+		words = []string{"queued", "success", "failure", "cancelled", "cancelled"}
+	}
 	if got := slices.Compact(order); !slices.Equal(got, words[:2]) {
 		t.Errorf("told in this order: %q", order)
 	}
@@ -247,6 +250,9 @@ func tryCredential(t *testing.T, w *World) {
 	check(t, err)
 	if c.Host != strings.TrimPrefix(w.URL, "http://") || c.User == "" || c.Password == "" {
 		t.Fatalf("host %q, user %q", c.Host, c.User)
+	}
+	if c.Scoped != w.Forge.Checks() || c.Until.IsZero() == c.Scoped {
+		t.Errorf("scoped %v, until %v", c.Scoped, c.Until)
 	}
 	clone := func(address string) (string, error) {
 		to := filepath.Join(t.TempDir(), "clone")
