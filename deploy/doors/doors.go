@@ -33,7 +33,7 @@ func Functions(d functions.Deps, served []forge.Forge, log *slog.Logger) []fn.Fu
 				return len(w.Jobs), w.Emitted, err
 			},
 		}),
-		statusrequested.New(d.Doors, served, log),
+		statusrequested.New(d.Doors, d.Runs, served, log),
 		awaitrequested.New(come),
 	}
 }

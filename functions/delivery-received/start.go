@@ -122,6 +122,8 @@ func (p *pipelines) reject(ctx context.Context, file string, errs workflow.Error
 	}
 	if grant.Files == trigger.Base && p.h.Pull != nil {
 		status.State = trigger.Errored // it is not the author's
+	} else {
+		status.Annotations = mistakes(errs)
 	}
 	if runes := []rune(status.Description); len(runes) > mostDescription {
 		status.Description = string(runes[:mostDescription-1]) + "…"

@@ -45,7 +45,7 @@ func table() []fn.Function {
 		Workers: &workers.Workers{}, Reports: &worker.Reports{}, Feed: feed.NewMemory(1, 1), CDEvents: true,
 		Front: []fn.Function{
 			api.New(&api.API{}), awaitrequested.New(nil),
-			webhook.New(&webhook.Webhook{}), deliveryreceived.New(&deliveryreceived.Work{}), statusrequested.New(nil, nil, nil),
+			webhook.New(&webhook.Webhook{}), deliveryreceived.New(&deliveryreceived.Work{}), statusrequested.New(nil, nil, nil, nil),
 		},
 	})
 }

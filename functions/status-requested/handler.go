@@ -6,7 +6,9 @@ package statusrequested
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/relevo-ci/relevo/events"
@@ -24,10 +26,11 @@ const (
 )
 
 // New makes the function.
-func New(front *state.Front, forges []forge.Forge, log *slog.Logger) fn.Function {
+func New(front *state.Front, runs *state.Runs, forges []forge.Forge, log *slog.Logger) fn.Function {
 	if log == nil {
 		log = slog.Default()
 	}
+	teller := teller{runs}
 	return fn.On(name, events.Triggers, "tells a forge the states of a commit's runs",
 		func(ctx context.Context, e events.Event[events.StatusRequested]) ([]events.Envelope, error) {
 			ref := e.Data.ReportRef
@@ -35,7 +38,7 @@ func New(front *state.Front, forges []forge.Forge, log *slog.Logger) fn.Function
 			if err != nil || len(claimed.Statuses) == 0 {
 				return nil, err
 			}
-			said := tell(ctx, find(forges, ref.Forge), ref, claimed.Statuses)
+			said := teller.tell(ctx, find(forges, ref.Forge), ref, claimed.Statuses)
 			for _, t := range said.tellings {
 				if t.Failure != "" {
 					log.Warn("status-requested: not told", "commit", ref.Subject(), "context", t.Status.Context, "never", t.Never, "error", t.Failure)
@@ -64,9 +67,12 @@ type said struct {
 	after    time.Duration // as the forge asked
 }
 
+// teller knows what the steps of runs said.
+type teller struct{ runs *state.Runs }
+
 // tell stops at the first state that the forge does not take now: a later one
 // must not come before it.
-func tell(ctx context.Context, f forge.Forge, ref events.ReportRef, statuses []trigger.Status) said {
+func (w teller) tell(ctx context.Context, f forge.Forge, ref events.ReportRef, statuses []trigger.Status) said {
 	var out said
 	begun := time.Now()
 	for _, s := range statuses {
@@ -79,11 +85,12 @@ func tell(ctx context.Context, f forge.Forge, ref events.ReportRef, statuses []t
 			out.tellings = append(out.tellings, t)
 			continue
 		}
-		err := f.Tell(ctx, ref.Repository, ref.SHA, s)
+		t.Checks = f.Checks()
+		err := w.one(ctx, f, ref, s)
 		var later *forge.Later
 		errors.As(err, &later)
 		if err != nil {
-			t.Failure, t.Never = err.Error(), later == nil && ctx.Err() == nil
+			t.Failure, t.Never = err.Error(), later == nil && ctx.Err() == nil && !errors.Is(err, errStore)
 		}
 		out.tellings = append(out.tellings, t)
 		if err != nil && !t.Never {
@@ -94,4 +101,23 @@ func tell(ctx context.Context, f forge.Forge, ref events.ReportRef, statuses []t
 		}
 	}
 	return out
+}
+
+// errStore: what the steps said is not known just now.
+var errStore = errors.New("statusrequested: the run cannot be read")
+
+// one tells one state. A forge with check runs is told with an end what the steps
+// pointed at, too.
+func (w teller) one(ctx context.Context, f forge.Forge, ref events.ReportRef, s trigger.Status) error {
+	if f.Checks() && s.State.Final() && s.Verdict != "" {
+		run, _, err := w.runs.Load(ctx, s.Run)
+		switch {
+		case errors.Is(err, state.ErrNoRun): // it is over for a week
+		case err != nil:
+			return fmt.Errorf("%w: %w", errStore, err)
+		default:
+			s.Annotations = append(slices.Clip(s.Annotations), annotations(run)...)
+		}
+	}
+	return f.Tell(ctx, ref.Repository, ref.SHA, s)
 }

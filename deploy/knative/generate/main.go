@@ -48,7 +48,7 @@ func main() {
 func table() (all []fn.Function, front []string) {
 	doors := []fn.Function{
 		api.New(&api.API{}), awaitrequested.New(nil),
-		webhook.New(&webhook.Webhook{}), deliveryreceived.New(&deliveryreceived.Work{}), statusrequested.New(nil, nil, nil),
+		webhook.New(&webhook.Webhook{}), deliveryreceived.New(&deliveryreceived.Work{}), statusrequested.New(nil, nil, nil, nil),
 	}
 	for _, f := range doors {
 		front = append(front, f.Name)

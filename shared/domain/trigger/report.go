@@ -15,6 +15,9 @@ type Report struct {
 	// Version rises with each change of what is known.
 	Version  uint64   `json:"version"`
 	Contexts []*Known `json:"contexts,omitempty"` // by context
+	// Checks: the forge shows runs that wait and those that run apart, as it turned
+	// out when it was told last. Others are told of a pending run once.
+	Checks bool `json:"checks,omitempty"`
 	// Claim is who tells the forge just now.
 	Claim *Claim `json:"claim,omitempty"`
 	// Tries that failed since one did not, and NotBefore the next.
@@ -49,9 +52,10 @@ type Known struct {
 
 // Told is a state that a forge was told.
 type Told struct {
-	Run   events.RunID `json:"run"`
-	State State        `json:"state"`
-	At    time.Time    `json:"at"`
+	Run     events.RunID `json:"run"`
+	State   State        `json:"state"`
+	Running bool         `json:"running,omitempty"`
+	At      time.Time    `json:"at"`
 }
 
 // Claim keeps two from telling a forge at once, the older news last.
@@ -115,7 +119,7 @@ func (r *Report) ask(em *events.Emitter) {
 func (r *Report) untold() []*Known {
 	var list []*Known
 	for _, k := range r.Contexts {
-		if k.Refused == "" && (k.Told == nil || k.Told.Run != k.Run || k.Told.State != k.State) {
+		if k.Refused == "" && !k.told(r.Checks) {
 			list = append(list, k)
 		}
 	}
@@ -124,6 +128,12 @@ func (r *Report) untold() []*Known {
 		return cmp.Or(a.Requested.Compare(b.Requested), cmp.Compare(a.Sequence, b.Sequence))
 	})
 	return list
+}
+
+// told tells whether the forge has the newest; checks, that it tells runs that
+// wait from those that run.
+func (k *Known) told(checks bool) bool {
+	return k.Told != nil && k.Told.Run == k.Run && k.Told.State == k.State && (k.Told.Running || !k.Running || !checks)
 }
 
 // Take gives what is to be told, and claims the telling until a time; nothing
@@ -148,6 +158,8 @@ type Telling struct {
 	// either.
 	Failure string
 	Never   bool
+	// Checks: the forge shows runs that wait and those that run apart.
+	Checks bool
 }
 
 // Heard notes what came of the tellings of a claim. After is how long the forge
@@ -187,7 +199,8 @@ func (r *Report) heard(t Telling, now time.Time) {
 	default:
 		// Of one whose claim was over it may be older than what another told: then
 		// the newest is told once more.
-		k.Told = &Told{Run: t.Status.Run, State: t.Status.State, At: now}
+		k.Told = &Told{Run: t.Status.Run, State: t.Status.State, Running: t.Status.Running, At: now}
+		r.Checks = t.Checks
 	}
 }
 
