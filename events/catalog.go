@@ -67,6 +67,8 @@ const (
 	TypeCacheEvicted        Type = "dev.relevo.artifact.cache.evicted.v1"
 	TypeDeliveryReceived    Type = "dev.relevo.trigger.delivery.received.v1"
 	TypeStatusRequested     Type = "dev.relevo.trigger.status.requested.v1"
+	TypeChangeReceived      Type = "dev.relevo.trigger.change.received.v1"
+	TypeNewsRequested       Type = "dev.relevo.trigger.news.requested.v1"
 )
 
 // Entry is one row of the Catalog.
@@ -146,4 +148,6 @@ var catalog = []Entry{
 	row[CacheEvicted](Artifact),
 	row[DeliveryReceived](Triggers),
 	row[StatusRequested](Triggers),
+	row[ChangeReceived](Triggers),
+	row[NewsRequested](Triggers),
 }

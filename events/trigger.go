@@ -57,6 +57,41 @@ type StatusRequested struct {
 	Version uint64 `json:"version"`
 }
 
+// ChangeReceived says that a forge told of a pull or merge request: that it was
+// opened, changed, or ended.
+type ChangeReceived struct {
+	DeliveryRef
+	// Forge that has the repository: github, gitlab …
+	Forge string `json:"forge"`
+	// Repository that it is to be merged into: owner/name.
+	Repository string `json:"repository"`
+	// Number of the request.
+	Number int `json:"number"`
+	// Change is what happened to it.
+	Change Change `json:"change"`
+	// Title of the request.
+	Title string `json:"title,omitempty"`
+	// Link to it, for people.
+	Link string `json:"link,omitempty"`
+}
+
+// Change is what happened to a pull or merge request.
+type Change string
+
+// The changes.
+const (
+	ChangeCreated   Change = "created"
+	ChangeUpdated   Change = "updated" // other commits, another title, draft or not …
+	ChangeMerged    Change = "merged"
+	ChangeAbandoned Change = "abandoned" // closed, and not merged
+)
+
+// NewsRequested asks to tell other systems what became of a run and they were
+// not told yet.
+type NewsRequested struct {
+	RunRef
+}
+
 // AwaitRequested says that a job waits for an event from outside. No worker is
 // held.
 type AwaitRequested struct {

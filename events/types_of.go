@@ -137,6 +137,12 @@ func (DeliveryReceived) EventType() Type { return TypeDeliveryReceived }
 // EventType is StatusRequested's CloudEvents type.
 func (StatusRequested) EventType() Type { return TypeStatusRequested }
 
+// EventType is ChangeReceived's CloudEvents type.
+func (ChangeReceived) EventType() Type { return TypeChangeReceived }
+
+// EventType is NewsRequested's CloudEvents type.
+func (NewsRequested) EventType() Type { return TypeNewsRequested }
+
 // EventType is AwaitRequested's CloudEvents type.
 func (AwaitRequested) EventType() Type { return TypeAwaitRequested }
 

@@ -103,7 +103,7 @@ func All(d Deps) []fn.Function {
 		capacityupdated.New(d.Pools),
 		clockticked.New(d.Clock),
 		worker.New(d.Reports, d.Workers.Settings.Key).OnTheWay(),
-		eventemitted.New(),
+		eventemitted.New(d.Runs, d.Doors, d.Public),
 		deadlettered.New(d.Dead),
 	}
 	if d.CDEvents {

@@ -210,10 +210,16 @@ func (c *Clock) outbox(ctx context.Context, p protocol.Partition, records []prot
 
 // resend tells a record's events again. It stands in the ledger as of the tick's
 // epoch, whichever it was made in.
+// Those that are not of Relevo's language are for others, whom the broker alone
+// knows.
 func (c *Clock) resend(ctx context.Context, r protocol.Record, epoch uint32) error {
 	for _, e := range r.Emitted {
 		e.Epoch = epoch
-		if err := c.Direct(ctx, e); err != nil {
+		send := c.Direct
+		if _, ours := events.Find(e.Type); !ours {
+			send = func(ctx context.Context, e events.Envelope) error { return c.Publish(ctx, []events.Envelope{e}) }
+		}
+		if err := send(ctx, e); err != nil {
 			return err
 		}
 	}

@@ -39,7 +39,8 @@ func TestFrontDoorsFire(t *testing.T) {
 		if _, _, work, err := front.Work(t.Context(), e, d.Data.Delivery, d.Data.Round); err != nil || !work {
 			return err
 		}
-		return front.Finish(t.Context(), e, d.Data.Delivery, d.Data.Round, trigger.Ending{})
+		_, err = front.Finish(t.Context(), e, d.Data.Delivery, d.Data.Round, trigger.Ending{})
+		return err
 	}
 	c := &clockticked.Clock{
 		Runs:    &state.Runs{Committer: committer, Policy: pipeline.DefaultPolicy()},

@@ -106,7 +106,8 @@ func (w *Work) handle(ctx context.Context, e events.Event[events.DeliveryReceive
 	default:
 		return t.emitted, err // the store, or this process: deliver again
 	}
-	return t.emitted, w.Front.Finish(ctx, e.Envelope, d.ID, d.Round, t.ending)
+	res, err := w.Front.Finish(ctx, e.Envelope, d.ID, d.Round, t.ending)
+	return append(t.emitted, res.Emitted...), err
 }
 
 // later puts the work off: as long as the forge asks for, at least a growing

@@ -211,6 +211,7 @@ func (p *pipelines) create(ctx context.Context, file string, spec *pipeline.Spec
 		Trigger: events.Trigger{
 			Event: h.Event, Actor: h.Actor.Login, Repository: h.Repository.Name, Ref: h.Ref, SHA: h.SHA,
 			Payload: p.payload(), Forge: h.Forge, Clone: h.Repository.Clone, Delivery: p.delivery.ID, Untrusted: grant.Untrusted,
+			Hops: p.delivery.Hops,
 		},
 	}
 	if h.Pull != nil {

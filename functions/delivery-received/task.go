@@ -262,6 +262,10 @@ func (t *task) cloudEvent(ctx context.Context) error {
 			p.outcome(s.File, trigger.Skipped, "", why)
 			continue
 		}
+		if why := t.delivery.TooFar(); why != "" {
+			p.outcome(s.File, trigger.Rejected, "", why)
+			continue
+		}
 		f, err := t.forge(s.Forge)
 		if err != nil {
 			p.outcome(s.File, trigger.Skipped, "", err.Error())

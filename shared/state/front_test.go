@@ -111,7 +111,7 @@ func (d *door) finish(t *testing.T, id events.DeliveryID, round int) {
 	t.Helper()
 	_, _, work, err := d.Work(t.Context(), events.Envelope{}, id, round)
 	if err == nil && work {
-		err = d.Finish(t.Context(), events.Envelope{}, id, round, trigger.Ending{})
+		_, err = d.Finish(t.Context(), events.Envelope{}, id, round, trigger.Ending{})
 	}
 	if err != nil {
 		t.Fatal(err)

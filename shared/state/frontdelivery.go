@@ -47,8 +47,9 @@ func bodyDoc(id events.DeliveryID) protocol.DocID { return protocol.DocID("body/
 // Receive takes a delivery in: after it returned, it is in the ledger and will
 // be worked on. The same one again changes nothing, for as long as the inbox
 // remembers. What the header has of secrets is not kept. fn.Invalid where the
-// body is larger than MostBody, fn.Exhausted where there is no room.
-func (s *Front) Receive(ctx context.Context, function string, a trigger.Arrival, body []byte) (Receipt, error) {
+// body is larger than MostBody, fn.Exhausted where there is no room. What is to be
+// published beside goes into the outbox with it, and into Emitted.
+func (s *Front) Receive(ctx context.Context, function string, a trigger.Arrival, body []byte, beside ...events.Envelope) (Receipt, error) {
 	if len(body) > MostBody {
 		return Receipt{}, fn.Faultf(fn.Invalid, "state: a body of %d bytes is larger than %d", len(body), MostBody)
 	}
@@ -73,8 +74,9 @@ func (s *Front) Receive(ctx context.Context, function string, a trigger.Arrival,
 			return Result{}, err
 		case f.there():
 			got, err = s.repeat(ctx, at, f, a)
+			got.Emitted = append(got.Emitted, beside...)
 		default:
-			got, err = s.accept(ctx, at, f, tally, arriving{function, a, packed})
+			got, err = s.accept(ctx, at, f, tally, arriving{function, a, packed, beside})
 		}
 		return Result{}, err
 	})
@@ -85,6 +87,7 @@ type arriving struct {
 	function string
 	arrival  trigger.Arrival
 	packed   []byte
+	beside   []events.Envelope
 }
 
 func (s *Front) readDelivery(ctx context.Context, at place) (found[trigger.Delivery], protocol.Doc, error) {
@@ -110,7 +113,7 @@ func (s *Front) accept(ctx context.Context, at place, f found[trigger.Delivery],
 		Puts:    []protocol.Doc{doc, {ID: bodyDoc(id), Version: 1, Body: in.packed}},
 		Due:     []protocol.Due{{Name: at.subject, At: d.Due(s.nudge(), f.moment.Now)}},
 		Queue:   []protocol.QueueOp{{Member: member(d), Score: float64(d.Received.UnixMilli())}},
-		Emitted: em.Emitted(),
+		Emitted: append(em.Emitted(), in.beside...),
 	}
 	if err := s.makeRoom(ctx, &c, counted, d.Stored); err != nil {
 		return Receipt{}, err
@@ -185,11 +188,17 @@ func (s *Front) Work(ctx context.Context, cause events.Envelope, id events.Deliv
 
 // Finish notes what came of the work on a round. Of a round that is over
 // nothing is noted.
-func (s *Front) Finish(ctx context.Context, cause events.Envelope, id events.DeliveryID, round int, e trigger.Ending) error {
-	_, _, err := s.deliver(ctx, "delivery-received", cause, id, func(d *trigger.Delivery, em *events.Emitter) bool {
-		return d.End(round, e, em.Now)
+func (s *Front) Finish(ctx context.Context, cause events.Envelope, id events.DeliveryID, round int, e trigger.Ending) (Result, error) {
+	_, res, err := s.deliver(ctx, "delivery-received", cause, id, func(d *trigger.Delivery, em *events.Emitter) bool {
+		if !d.End(round, e, em.Now) {
+			return false
+		}
+		if e.Change != nil {
+			em.Emit(*e.Change)
+		}
+		return true
 	})
-	return err
+	return res, err
 }
 
 // Defer puts the work on a round off for a while, with the reason; the clock

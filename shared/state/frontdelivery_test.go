@@ -59,7 +59,7 @@ func TestOneRunOfManyDuplicatesAndReplays(t *testing.T) {
 			}
 			run := trigger.RunOf(got.ID, "ci.yaml")
 			runs[run] = true
-			if err := d.Finish(t.Context(), events.Envelope{}, id, round, trigger.Ending{Outcomes: []trigger.Outcome{{File: "ci.yaml", Result: trigger.Started, Run: run}}}); err != nil {
+			if _, err := d.Finish(t.Context(), events.Envelope{}, id, round, trigger.Ending{Outcomes: []trigger.Outcome{{File: "ci.yaml", Result: trigger.Started, Run: run}}}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -231,7 +231,7 @@ func TestAStaleRoundChangesNothing(t *testing.T) {
 	if _, _, work, err := d.Work(t.Context(), events.Envelope{}, id, 1); err != nil || work {
 		t.Errorf("%v, %v", work, err)
 	}
-	if err := d.Finish(t.Context(), events.Envelope{}, id, 1, trigger.Ending{Refused: true}); err != nil || d.store.commits != before {
+	if _, err := d.Finish(t.Context(), events.Envelope{}, id, 1, trigger.Ending{Refused: true}); err != nil || d.store.commits != before {
 		t.Errorf("%d commits, %v", d.store.commits-before, err)
 	}
 	if _, res, err := d.Replay(t.Context(), "api", id, "bob"); err != nil || len(res.Emitted) != 0 {

@@ -23,6 +23,8 @@ func (r *reader) emit(n *yaml.Node, in scope) *pipeline.Emit {
 			if text, literal := t.Literal(); literal {
 				if wrong := execution.WrongType(text); wrong != "" {
 					r.fail(v, "name it after a domain of yours: com.example.artifact.built", "%s", wrong)
+				} else if _, shared := execution.FindCDEvent(text); shared && k.get("subject") == nil {
+					r.fail(v, "say what it is about", "%s needs \"subject\"", text)
 				}
 			}
 		}

@@ -29,8 +29,8 @@ const (
 // ErrEmitted: an event is none that a step may emit.
 var ErrEmitted = errors.New("execution: not an event that a step may emit")
 
-// reserved begin the types that are not the user's.
-var reserved = []string{"dev.relevo.", "dev.cdevents."}
+// reserved begins the types that are not the user's.
+const reserved = "dev.relevo."
 
 // Check tells what is wrong with an event, as ErrEmitted.
 func (e Emitted) Check() error {
@@ -49,18 +49,27 @@ func (e Emitted) Check() error {
 	case len(e.Data) > 0 && !json.Valid(e.Data):
 		return fmt.Errorf("%w: the data is not JSON", ErrEmitted)
 	}
+	if k, ok := FindCDEvent(e.Type); ok {
+		if e.Subject == "" {
+			return fmt.Errorf("%w: %s needs the subject that it is about", ErrEmitted, e.Type)
+		}
+		_, err := k.Content(e.Data)
+		return err
+	}
 	return nil
 }
 
 // WrongType says what is wrong with the type of an event of the user's own;
 // empty where nothing is.
 func WrongType(t string) string {
-	for _, prefix := range reserved {
-		if len(t) >= len(prefix) && strings.EqualFold(t[:len(prefix)], prefix) {
-			return fmt.Sprintf("types that begin with %s are not yours to emit", prefix)
-		}
-	}
+	begins := func(prefix string) bool { return len(t) >= len(prefix) && strings.EqualFold(t[:len(prefix)], prefix) }
+	_, known := FindCDEvent(t)
 	switch {
+	case begins(reserved):
+		return fmt.Sprintf("types that begin with %s are not yours to emit", reserved)
+	case begins(CDEventPrefix) && !known:
+		return fmt.Sprintf("%s is no CDEvent that a step emits: of %s there is %s", t, CDEventPrefix,
+			strings.ReplaceAll(strings.Join(CDEvents(), ", "), CDEventPrefix, ""))
 	case t == "":
 		return "the type is empty"
 	case len(t) > mostEmittedType:

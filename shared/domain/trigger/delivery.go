@@ -3,6 +3,7 @@ package trigger
 import (
 	"cmp"
 	"crypto/sha256"
+	"fmt"
 	"math/big"
 	"slices"
 	"strconv"
@@ -39,6 +40,10 @@ type Arrival struct {
 	Ref        string `json:"ref,omitempty"`
 	SHA        string `json:"sha,omitempty"`
 	Actor      string `json:"actor,omitempty"`
+	// Run whose step emitted the event, and Hops how many runs it is away from
+	// what came from outside; nothing for what did.
+	Run  events.RunID `json:"run,omitempty"`
+	Hops int          `json:"hops,omitempty"`
 	// Header of the request, without what is secret.
 	Header map[string]string `json:"header,omitempty"`
 	// Digest is the SHA-256 of the body, hex.
@@ -46,6 +51,18 @@ type Arrival struct {
 	// Size of the body in bytes, and Stored what is kept for it.
 	Size   int   `json:"size"`
 	Stored int64 `json:"stored,omitempty"`
+}
+
+// MostHops is how many runs may follow one another by events that their steps
+// emit: pipelines that start each other in a circle end there.
+const MostHops = 8
+
+// TooFar says why a delivery starts no pipeline any more; empty where it may.
+func (a Arrival) TooFar() string {
+	if a.Hops <= MostHops {
+		return ""
+	}
+	return fmt.Sprintf("%d runs started one another by events that their steps emitted, the last of them %s: do they go in a circle?", a.Hops, a.Run)
 }
 
 // ID is derived from the sender's own, so that what is delivered again has it
@@ -188,6 +205,8 @@ type Ending struct {
 	Refused  bool
 	Reason   string
 	Outcomes []Outcome
+	// Change, where it told of a pull request, is published.
+	Change *events.ChangeReceived
 	// Facts that the door did not know, where they are set.
 	Event, Action, Repository, Ref, SHA, Actor string
 }

@@ -55,7 +55,7 @@ var Checkout = &Place{ID: "checkout", Name: "the inputs of a checkout", Keys: []
 
 // Emit is an event that a step emits.
 var Emit = &Place{ID: "emit", Name: "emit", Keys: []Key{
-	{Name: "type", Required: true, Doc: "The CloudEvents type, such as com.example.artifact.built; none that begins with dev.relevo. or dev.cdevents.", Value: text()},
+	{Name: "type", Required: true, Doc: "The CloudEvents type, such as com.example.artifact.built; none that begins with dev.relevo., and of CDEvents those that docs/cloudevents.md lists.", Value: text()},
 	{Name: "subject", Doc: "The CloudEvents subject: what the event is about.", Value: text()},
 	{Name: "data", Doc: "The payload: a mapping of any depth, or one expression that gives an object. A value that is one expression keeps its type.", Value: either(mapping(anything()), expr())},
 }}
