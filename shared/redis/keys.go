@@ -29,6 +29,13 @@ import (
 //	relevo:{feed}:ids               hash: number of an entry by event id
 //	relevo:{feed}:entries           stream: entries by number
 //
+// so do the read models, which can be had again from the documents:
+//
+//	relevo:{view}:row:<kind>               hash: row id → version, score, indexes, body
+//	relevo:{view}:index:<kind>:<name>      sorted set, all scores 0: "<ms>/<row id>"
+//	relevo:{view}:values:<kind>:<field>    sorted set, all scores 0: values with a row
+//	relevo:{view}:gone:<kind>:<row id>     string, for a day: version that the row was deleted by
+//
 // and channels of their own, on which a change is told.
 const (
 	storeKey      = "relevo:{meta}:store"
@@ -42,6 +49,16 @@ const (
 	entriesKey  = "relevo:{feed}:entries"
 	feedChanged = "relevo:{feed}:changed" // a channel
 )
+
+// viewKeys builds the keys of the read model of one kind.
+type viewKeys string
+
+func (k viewKeys) rows() string             { return "relevo:{view}:row:" + string(k) }
+func (k viewKeys) index(name string) string { return "relevo:{view}:index:" + string(k) + ":" + name }
+func (k viewKeys) values(field string) string {
+	return "relevo:{view}:values:" + string(k) + ":" + field
+}
+func (k viewKeys) gone(id string) string { return "relevo:{view}:gone:" + string(k) + ":" + id }
 
 func onceKey(name string) string { return "relevo:{meta}:once:" + name }
 

@@ -27,6 +27,12 @@ var (
 	removeLua string
 	//go:embed scripts/record.lua
 	recordLua string
+	//go:embed scripts/put.lua
+	putLua string
+	//go:embed scripts/drop.lua
+	dropLua string
+	//go:embed scripts/page.lua
+	pageLua string
 
 	commitScript = goredis.NewScript(commitLua)
 	outboxScript = goredis.NewScript(outboxLua)
@@ -37,4 +43,7 @@ var (
 	closeScript  = goredis.NewScript(closeLua)
 	removeScript = goredis.NewScript(removeLua)
 	recordScript = goredis.NewScript(recordLua)
+	putScript    = goredis.NewScript(putLua)
+	dropScript   = goredis.NewScript(dropLua)
+	pageScript   = goredis.NewScript(pageLua)
 )
