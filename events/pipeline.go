@@ -32,6 +32,12 @@ type Trigger struct {
 	Delivery DeliveryID `json:"delivery,omitempty"`
 	// PullRequest is its number; absent without one.
 	PullRequest int `json:"pullRequest,omitempty"`
+	// Fork says that the code is of another repository than a pull request is to be
+	// merged into.
+	Fork bool `json:"fork,omitempty"`
+	// Context is the name of the run's status on its commit; absent: that follows
+	// from the pipeline's name.
+	Context string `json:"context,omitempty"`
 	// Untrusted says that the code is a stranger's, from a fork: the run gets no
 	// secrets and a pool of its own.
 	Untrusted bool `json:"untrusted,omitempty"`

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/relevo-ci/relevo/events"
 	"github.com/relevo-ci/relevo/shared/client"
@@ -25,7 +26,7 @@ func (a *API) retryPipeline(ctx context.Context, in *retryInput) (*acceptedOutpu
 		return nil, refuse(http.StatusConflict, "the run is not over: it is %s", run.State)
 	}
 	req := run.Request()
-	if err := a.current(ctx, req.Trigger); err != nil {
+	if err := a.again(ctx, &req.Trigger); err != nil {
 		return nil, err
 	}
 	req.RetryOf, req.RunAttempt = run.ID, max(1, req.RunAttempt)+1
@@ -33,22 +34,50 @@ func (a *API) retryPipeline(ctx context.Context, in *retryInput) (*acceptedOutpu
 	if err != nil {
 		return nil, err
 	}
+	if err := a.ran(ctx, id, req); err != nil {
+		return nil, err
+	}
 	links := runLinks(id)
 	return &acceptedOutput{Location: links["self"], Body: client.Accepted{ID: string(id), Run: string(id), Links: links}}, nil
 }
 
-// current refuses to run again what a pull request has moved on from: whoever
-// asks looks at its head as it is now, and what they approve by it is that.
-func (a *API) current(ctx context.Context, t events.Trigger) error {
-	if a.Doors == nil || t.Forge == "" || t.PullRequest == 0 {
+// again asks the same table as a forge's events do what the new run may have.
+// Who asks has shown the token of the API, or is on this machine: that is whoever
+// runs this installation, who may write to every repository. That approves
+// nothing: of a fork's code only an approval that holds now does.
+func (a *API) again(ctx context.Context, t *events.Trigger) error {
+	if a.Doors == nil || t.Forge == "" {
 		return nil
 	}
-	review, err := a.Doors.Review(ctx, doors.PullRef{Forge: t.Forge, Repository: t.Repository, Number: t.PullRequest})
-	if err != nil {
-		return a.fault(ctx, "look at the pull request", err)
+	var review doors.Review
+	if t.PullRequest > 0 {
+		var err error
+		if review, err = a.Doors.Review(ctx, pullOf(*t)); err != nil {
+			return a.fault(ctx, "look at the pull request", err)
+		}
 	}
-	if review.Head != "" && review.Head != t.SHA {
-		return refuse(http.StatusConflict, "the head of pull request %d has moved on: comment /test there", t.PullRequest)
+	grant := doors.Again(*t, review, doors.Actor{Login: a.caller()}, doors.Admin)
+	if !grant.Start {
+		return refuse(http.StatusConflict, "%s", grant.Why)
+	}
+	t.Untrusted = t.Untrusted || !grant.Secrets
+	return nil
+}
+
+// ran notes a run for its pull request, which commands there are about.
+func (a *API) ran(ctx context.Context, id events.RunID, req events.RunRequested) error {
+	if a.Doors == nil || req.Trigger.Forge == "" || req.Trigger.PullRequest == 0 {
+		return nil
+	}
+	err := a.Doors.ChangeReview(ctx, pullOf(req.Trigger), func(r *doors.Review, _ time.Time) bool {
+		return r.Ran(doors.PullRun{Run: id, File: req.File, SHA: req.Trigger.SHA})
+	})
+	if err != nil {
+		return a.fault(ctx, "note the run", err)
 	}
 	return nil
+}
+
+func pullOf(t events.Trigger) doors.PullRef {
+	return doors.PullRef{Forge: t.Forge, Repository: t.Repository, Number: t.PullRequest}
 }

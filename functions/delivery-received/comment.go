@@ -2,13 +2,18 @@ package deliveryreceived
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/relevo-ci/relevo/events"
 	cancelrequested "github.com/relevo-ci/relevo/functions/cancel-requested"
+	"github.com/relevo-ci/relevo/shared/domain/pipeline"
 	"github.com/relevo-ci/relevo/shared/domain/trigger"
+	"github.com/relevo-ci/relevo/shared/protocol"
+	"github.com/relevo-ci/relevo/shared/state"
 )
 
 // obey does what the commands of a comment say, if the forge says now that
@@ -67,11 +72,11 @@ func (p *pipelines) command(ctx context.Context, c trigger.Command) error {
 			return err
 		}
 		if len(failed) == 0 {
-			p.says("nothing of " + short(p.h.SHA) + " failed")
+			p.says(fmt.Sprintf("nothing of pull request %d failed", p.h.Pull.Number))
 			return nil
 		}
-		p.only = func(file string) bool { return slices.Contains(failed, file) }
-		defer func() { p.only = nil }()
+		p.only, p.rerun = func(file string) bool { return slices.Contains(failed, file) }, true
+		defer func() { p.only, p.rerun = nil, false }()
 	}
 	p.named = c.Name
 	defer func() { p.named = "" }()
@@ -97,24 +102,35 @@ func (p *pipelines) approve(ctx context.Context) (why string, err error) {
 	return why, err
 }
 
-// failed are the files whose last run for the head did not succeed.
+// failed are the files whose last run for the pull request did not succeed,
+// whatever its head was then.
 func (p *pipelines) failed(ctx context.Context) ([]string, error) {
+	review, err := p.Front.Review(ctx, p.pull())
+	if err != nil {
+		return nil, err
+	}
 	var list []string
-	err := p.runs(ctx, func(k *trigger.Known) bool { return k.State.Final() && k.State != trigger.Succeeded }, func(req events.RunRequested) error {
-		list = append(list, req.File)
+	err = p.runs(ctx, review.Latest(), func(run *pipeline.Run, _ protocol.Moment) error {
+		if run.State.Final() && run.State != pipeline.RunSucceeded {
+			list = append(list, run.Request().File)
+		}
 		return nil
 	})
 	return list, err
 }
 
-// stop cancels what runs for the head.
+// stop cancels what runs for the pull request, whatever its head was then.
 func (p *pipelines) stop(ctx context.Context) error {
-	stopped := 0
-	err := p.runs(ctx, func(k *trigger.Known) bool { return !k.State.Final() }, func(req events.RunRequested) error {
-		run, moment, err := p.Runs.Load(ctx, req.Run)
-		if err != nil || run.State.Final() {
-			return err
+	review, err := p.Front.Review(ctx, p.pull())
+	if err != nil {
+		return err
+	}
+	var stopped []string
+	err = p.runs(ctx, review.Runs, func(run *pipeline.Run, moment protocol.Moment) error {
+		if run.State.Final() {
+			return nil
 		}
+		req := run.Request()
 		e, err := events.New(events.DeriveID("cancel.requested", string(req.Run), ""), "/relevo/"+name, run.Asked, moment.Now, events.CancelRequested{
 			RunRef: req.RunRef, Reason: "cancelled by a comment of " + p.h.Actor.Login, By: p.h.Actor.Login,
 		})
@@ -123,32 +139,39 @@ func (p *pipelines) stop(ctx context.Context) error {
 		}
 		emitted, err := cancelrequested.New(p.Runs).Handle(ctx, e)
 		p.emitted = append(append(p.emitted, e), emitted...)
-		stopped++
+		stopped = append(stopped, string(req.Run))
 		return err
 	})
-	p.says(fmt.Sprintf("%d runs of %s were cancelled", stopped, short(p.h.SHA)))
+	p.says(fmt.Sprintf("cancelled %d runs of pull request %d%s", len(stopped), p.h.Pull.Number, list(stopped)))
 	return err
 }
 
-// runs goes through the last run of each context of the head, of this pull
-// request, that is wanted.
-func (p *pipelines) runs(ctx context.Context, wanted func(*trigger.Known) bool, then func(events.RunRequested) error) error {
-	report, err := p.Front.Report(ctx, events.ReportRef{Forge: p.forge.Name(), Repository: p.h.Repository.Name, SHA: p.h.SHA})
-	if err != nil {
-		return err
+// mostListed are the runs that a reason names.
+const mostListed = 10
+
+func list(runs []string) string {
+	if len(runs) == 0 {
+		return ""
 	}
-	for _, k := range report.Contexts {
-		if !wanted(k) {
+	if more := len(runs) - mostListed; more > 0 {
+		return ": " + strings.Join(runs[:mostListed], ", ") + fmt.Sprintf(" and %d more", more)
+	}
+	return ": " + strings.Join(runs, ", ")
+}
+
+// runs goes through runs of the pull request; those that are over for so long
+// that nothing is known of them are passed over.
+func (p *pipelines) runs(ctx context.Context, all []trigger.PullRun, then func(*pipeline.Run, protocol.Moment) error) error {
+	for _, k := range all {
+		run, moment, err := p.Runs.Load(ctx, k.Run)
+		if errors.Is(err, state.ErrNoRun) {
 			continue
 		}
-		run, _, err := p.Runs.Load(ctx, k.Run)
 		if err != nil {
 			return fmt.Errorf("look at run %s: %w", k.Run, err)
 		}
-		if req := run.Request(); req.Trigger.PullRequest == p.h.Pull.Number {
-			if err := then(req); err != nil {
-				return err
-			}
+		if err := then(run, moment); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strings"
 
+	"github.com/relevo-ci/relevo/shared/domain/pipeline"
 	"github.com/relevo-ci/relevo/shared/domain/trigger"
 	"github.com/relevo-ci/relevo/shared/forge"
 	"github.com/relevo-ci/relevo/shared/workflow"
@@ -83,13 +85,27 @@ func compare(a, b string) int {
 // config is the hash of all of them, as an approval is bound to it.
 func (a files) config() string { return trigger.ConfigHash(a.text) }
 
-// overlay compiles the overlay; nil where there is none.
-func (a files) overlay() (*workflow.Overlay, workflow.Errors) {
-	text, ok := a.text[workflow.OverlayFile]
-	if !ok {
-		return nil, nil
+// compile compiles the pipelines, and tells what is wrong with the others: where
+// the overlay is wrong, that is each of those that it is for.
+func (a files) compile() (map[string]*pipeline.Spec, map[string]workflow.Errors) {
+	compiled, wrong := map[string]*pipeline.Spec{}, map[string]workflow.Errors{}
+	var overlay *workflow.Overlay
+	var torn workflow.Errors
+	if text, ok := a.text[workflow.OverlayFile]; ok {
+		overlay, torn = workflow.ParseOverlay(workflow.OverlayFile, text)
 	}
-	return workflow.ParseOverlay(workflow.OverlayFile, text)
+	for _, file := range a.pipelines() {
+		if strings.HasPrefix(file, ".github/") && len(torn) > 0 {
+			wrong[file] = torn
+			continue
+		}
+		if spec, errs := workflow.Parse(file, a.text[file], workflow.Options{Overlay: overlay}); len(errs) > 0 {
+			wrong[file] = errs
+		} else {
+			compiled[file] = spec
+		}
+	}
+	return compiled, wrong
 }
 
 func short(sha string) string { return sha[:min(len(sha), 10)] }

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/oklog/ulid/v2"
 
@@ -36,36 +37,50 @@ func (p *pipelines) start(ctx context.Context) error {
 	if len(names) == 0 {
 		p.says(fmt.Sprintf("there is no pipeline file at %s of %s", short(all.sha), all.repository))
 	}
-	overlay, wrong := all.overlay()
-	compiled := map[string]*pipeline.Spec{}
+	compiled, wrong := all.compile()
+	p.contexts = trigger.Contexts(named(names, compiled), p.h.Pull != nil)
 	for _, file := range names {
 		if p.only != nil && !p.only(file) {
 			continue
 		}
-		if strings.HasPrefix(file, ".github/") && len(wrong) > 0 {
-			if err := p.reject(ctx, file, wrong, grant); err != nil {
-				return err
-			}
-			continue
+		if spec := compiled[file]; spec != nil {
+			err = p.one(ctx, file, spec, grant)
+		} else {
+			err = p.reject(ctx, file, wrong[file], grant)
 		}
-		spec, errs := workflow.Parse(file, all.text[file], workflow.Options{Overlay: overlay})
-		if len(errs) > 0 {
-			if err := p.reject(ctx, file, errs, grant); err != nil {
-				return err
-			}
-			continue
-		}
-		compiled[file] = spec
-		if err := p.one(ctx, file, spec, grant); err != nil {
+		if err != nil {
 			return err
 		}
+	}
+	if err := p.remember(ctx); err != nil {
+		return err
 	}
 	return p.registered(ctx, compiled)
 }
 
+// named are the pipelines that could be compiled, in order.
+func named(names []string, compiled map[string]*pipeline.Spec) []trigger.Named {
+	var all []trigger.Named
+	for _, file := range names {
+		if spec := compiled[file]; spec != nil {
+			all = append(all, trigger.Named{File: file, Name: spec.Name})
+		}
+	}
+	return all
+}
+
+// remember notes the runs of a pull request, for the commands about it. What
+// fails here is done again, as all of the delivery is.
+func (p *pipelines) remember(ctx context.Context) error {
+	if p.h.Pull == nil || len(p.ran) == 0 {
+		return nil
+	}
+	return p.Front.ChangeReview(ctx, p.pull(), func(r *trigger.Review, _ time.Time) bool { return r.Ran(p.ran...) })
+}
+
 // question is what trust is decided on.
 func (p *pipelines) question() trigger.Question {
-	return trigger.Question{Happening: p.h, Level: p.level, Approval: p.approval, Config: p.config}
+	return trigger.Question{Happening: p.h, Level: p.level, Approval: p.approval, Config: p.config, Rerun: p.rerun}
 }
 
 // knowLevel asks what the actor may do, where trust hangs on it.
@@ -211,11 +226,14 @@ func (p *pipelines) create(ctx context.Context, file string, spec *pipeline.Spec
 		Trigger: events.Trigger{
 			Event: h.Event, Actor: h.Actor.Login, Repository: h.Repository.Name, Ref: h.Ref, SHA: h.SHA,
 			Payload: p.payload(), Forge: h.Forge, Clone: h.Repository.Clone, Delivery: p.delivery.ID, Untrusted: grant.Untrusted,
-			Hops: p.delivery.Hops,
+			Context: p.contexts[file],
+			Hops:    p.delivery.Hops,
 		},
 	}
 	if h.Pull != nil {
 		req.Trigger.PullRequest, req.Trigger.Base, req.Trigger.Head = h.Pull.Number, h.Pull.Base, h.Pull.Head
+		req.Trigger.Fork = h.Fork()
+		p.ran = append(p.ran, trigger.PullRun{Run: req.Run, File: file, SHA: h.SHA})
 	}
 	if p.Wake != nil {
 		p.Wake()

@@ -86,6 +86,11 @@ type pipelines struct {
 	// ordered: somebody asked for it by a comment; the filters of paths do not
 	// count.
 	ordered bool
+	// rerun: what ran is to run again.
+	rerun bool
+	// contexts are the names of the statuses, by file, and ran what was started.
+	contexts map[string]string
+	ran      []trigger.PullRun
 	// named is the one pipeline that was asked for; empty: all.
 	named string
 }

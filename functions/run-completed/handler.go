@@ -4,6 +4,7 @@
 package runcompleted
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -39,7 +40,7 @@ func New(front *state.Front, runs *state.Runs, public string) fn.Function {
 			if t := req.Trigger; t.Forge == "" || t.SHA == "" || t.Repository == "" {
 				return nil, nil
 			}
-			status.Run, status.Context = ref.Run, contextOf(req)
+			status.Run, status.Context = ref.Run, cmp.Or(req.Trigger.Context, trigger.Context(req.Pipeline, req.Trigger.PullRequest > 0))
 			if public != "" {
 				status.Link = strings.TrimSuffix(public, "/") + "/v1/pipelines/" + string(ref.Run)
 			}
@@ -74,21 +75,4 @@ func read(e events.Envelope) (events.RunRef, trigger.Status, error) {
 func ended(v events.Verdict, reason string) trigger.Status {
 	state, description := trigger.EndOf(v, reason)
 	return trigger.Status{State: state, Description: description, Verdict: v}
-}
-
-// mostContext is what the narrowest forge takes.
-const mostContext = 100
-
-// contextOf names the status. The run of a pull request has one of its own beside
-// that of the push of the same commit: they may end differently.
-func contextOf(req events.RunRequested) string {
-	c := "relevo/" + strings.Join(strings.Fields(req.Pipeline), " ")
-	behind := ""
-	if req.Trigger.PullRequest > 0 {
-		behind = " (pull_request)"
-	}
-	if runes := []rune(c); len(runes)+len(behind) > mostContext {
-		c = string(runes[:mostContext-len(behind)])
-	}
-	return c + behind
 }

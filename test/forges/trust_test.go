@@ -192,7 +192,7 @@ func TestCommandsAreObeyed(t *testing.T) {
 		return err == nil && got.State == "RUNNING"
 	})
 	r.eventually("that is told", func() bool { return strings.HasSuffix(r.told(head), "pending") })
-	r.nothing("/cancel", r.comment("/cancel", dev), "1 runs")
+	r.nothing("/cancel", r.comment("/cancel", dev), "cancelled 1 runs of pull request 7")
 	r.eventually("it is cancelled", func() bool {
 		got, err := r.client.Run(t.Context(), run)
 		return err == nil && got.State == "CANCELLED" && strings.Contains(got.Reason, dev.Login)

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/relevo-ci/relevo/events"
 )
 
 // PullRef names a pull request of a forge.
@@ -22,10 +24,13 @@ func (r PullRef) Subject() string {
 	return "pull/" + r.Forge + "/" + r.Repository + "/" + strconv.Itoa(r.Number)
 }
 
-// Review is what is known of a fork's pull request for approving it: the head
-// that people have seen, and the approval.
+// Review is what is known of a pull request: its runs, and of a fork's, for
+// approving it, the head that people have seen, and the approval.
 type Review struct {
 	PullRef
+	// Runs are those that were started for it, whatever its head was then, the
+	// newest last.
+	Runs []PullRun `json:"runs,omitempty"`
 	// Head as the forge told it last, and Since when that was.
 	Head  string    `json:"head,omitempty"`
 	Since time.Time `json:"since,omitzero"`
@@ -43,6 +48,39 @@ func (r *Review) See(head string, at time.Time) bool {
 	}
 	r.Head, r.Since, r.Approval = head, at, nil
 	return true
+}
+
+// PullRun is a run of a pull request.
+type PullRun struct {
+	Run  events.RunID `json:"run"`
+	File string       `json:"file"`
+	SHA  string       `json:"sha"`
+}
+
+// mostRuns bounds the runs that are remembered of a pull request.
+const mostRuns = 100
+
+// Ran notes runs that were started. It tells whether any was news.
+func (r *Review) Ran(runs ...PullRun) bool {
+	news := false
+	for _, n := range runs {
+		if !slices.ContainsFunc(r.Runs, func(k PullRun) bool { return k.Run == n.Run }) {
+			r.Runs, news = append(r.Runs, n), true
+		}
+	}
+	r.Runs = slices.Delete(r.Runs, 0, max(0, len(r.Runs)-mostRuns))
+	return news
+}
+
+// Latest are the newest runs of each file, the newest last.
+func (r *Review) Latest() []PullRun {
+	var latest []PullRun
+	for i, n := range r.Runs {
+		if !slices.ContainsFunc(r.Runs[i+1:], func(k PullRun) bool { return k.File == n.File }) {
+			latest = append(latest, n)
+		}
+	}
+	return latest
 }
 
 // fullSHA is the length of a commit's hash that stands for one commit alone, in

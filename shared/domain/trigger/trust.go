@@ -2,7 +2,10 @@ package trigger
 
 import (
 	"fmt"
+	"strings"
 	"time"
+
+	"github.com/relevo-ci/relevo/events"
 )
 
 // Question is what trust is decided on.
@@ -85,6 +88,42 @@ func pulled(h Happening) bool {
 		return true
 	}
 	return h.Comment != nil && h.Comment.OnPull
+}
+
+// Again decides what a run may have that by asks to run again, as it was: the
+// same pipeline at the same commit. It never has what the first run had not; and
+// what that had by an approval it has only while the approval holds. Level is
+// what by may do, and review what is known of the run's pull request now.
+func Again(first events.Trigger, review Review, by Actor, level Level) Grant {
+	h := Happening{
+		Forge: first.Forge, Event: first.Event, Repository: Repository{Name: first.Repository},
+		Actor: by, Ref: first.Ref, SHA: first.SHA,
+	}
+	if first.PullRequest > 0 {
+		h.Pull = &Pull{Number: first.PullRequest, Base: first.Base, Head: first.Head, HeadSHA: first.SHA, From: h.Repository, Open: true}
+		if first.Fork || review.Head != "" { // only a fork's is reviewed
+			h.Pull.From = Repository{}
+		}
+		if review.Head != "" {
+			h.Pull.HeadSHA = review.Head
+		}
+	}
+	q := Question{Happening: h, Level: level, Approval: review.Approval, Rerun: true}
+	if q.Approval != nil {
+		q.Config = q.Approval.Config // as the commit is the same, so are its files
+	}
+	g := Trust(q)
+	switch {
+	case !g.Start:
+		return g
+	case h.Pull != nil && h.Pull.HeadSHA != first.SHA:
+		return Grant{Why: fmt.Sprintf("the head of pull request %d has moved on: comment /test there", h.Pull.Number)}
+	case first.Untrusted:
+		return Grant{Start: true, Untrusted: true, Files: g.Files, Why: "no secrets: what is run again was untrusted; /test on the pull request runs what is approved now"}
+	case g.Untrusted: // and the pipeline is the head's
+		return Grant{Why: fmt.Sprintf("%s: comment /ok-to-test on pull request %d", strings.TrimPrefix(g.Why, "no secrets: "), first.PullRequest)}
+	}
+	return g
 }
 
 func trustFork(q Question) Grant {
