@@ -30,6 +30,9 @@ func Contexts(pipelines []Named, pull bool) map[string]string {
 		if taken[c] {
 			c = context(p.Name, p.File, pull)
 		}
+		for n := 2; taken[c]; n++ { // somebody's name is made to look like another's file
+			c = context(p.Name, fmt.Sprintf("%s %d", p.File, n), pull)
+		}
 		contexts[p.File], taken[c] = c, true
 	}
 	return contexts
