@@ -43,7 +43,7 @@ func TestTheAppsCredential(t *testing.T) {
 	} {
 		server.Allow("contents", "read")
 		got, err := of("o/r")
-		if err != nil || !got.Scoped || got.User != "x-access-token" || !strings.HasPrefix(got.Password, "ghs_") || got.Host != strings.TrimPrefix(server.URL, "http://") {
+		if err != nil || !got.Scoped || got.Until.IsZero() || got.User != "x-access-token" || !strings.HasPrefix(got.Password, "ghs_") || got.Host != strings.TrimPrefix(server.URL, "http://") {
 			t.Errorf("%+v, %v", got, err)
 		}
 		asked++

@@ -23,7 +23,7 @@ func Credentials(served []forge.Forge) func(ctx context.Context, name, repositor
 			case errors.Is(err, forge.ErrNotFound):
 				return secrets.Credential{}, fn.Faultf(fn.NotFound, "%w", err)
 			}
-			return secrets.Credential{Host: c.Host, User: c.User, Password: c.Password, Scoped: c.Scoped}, err
+			return secrets.Credential{Host: c.Host, User: c.User, Password: c.Password, Scoped: c.Scoped, Until: c.Until}, err
 		}
 		return secrets.Credential{}, fn.Faultf(fn.NotFound, "this installation has no forge %s", name)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/relevo-ci/relevo/config"
 	"github.com/relevo-ci/relevo/shared/fn"
@@ -29,7 +30,9 @@ func Tokens(served []config.Served) ([]secrets.Token, error) {
 			if err != nil {
 				return nil, fmt.Errorf("hosted: open the App of %s: %w", f.Name, err)
 			}
-			t.Take = func(ctx context.Context, repository string) (string, error) { return take(ctx, app, repository) }
+			t.Take = func(ctx context.Context, repository string) (string, time.Time, error) {
+				return take(ctx, app, repository)
+			}
 		}
 		tokens = append(tokens, t)
 	}
@@ -38,17 +41,17 @@ func Tokens(served []config.Served) ([]secrets.Token, error) {
 
 // take says of GitHub's refusals that it will not help to ask again, but of those
 // that pass.
-func take(ctx context.Context, app *githubapp.App, repository string) (string, error) {
+func take(ctx context.Context, app *githubapp.App, repository string) (string, time.Time, error) {
 	t, err := app.Token(ctx, repository, githubapp.Checkout)
 	var no *githubapp.Refusal
 	if !errors.As(err, &no) {
-		return t.Value, err
+		return t.Value, t.Until, err
 	}
 	switch no.Status {
 	case http.StatusNotFound:
-		return "", fn.Faultf(fn.NotFound, "the App is not installed on %s: %w", repository, err)
+		return "", time.Time{}, fn.Faultf(fn.NotFound, "the App is not installed on %s: %w", repository, err)
 	case http.StatusUnauthorized, http.StatusUnprocessableEntity:
-		return "", fn.Faultf(fn.Denied, "%w", err)
+		return "", time.Time{}, fn.Faultf(fn.Denied, "%w", err)
 	}
-	return "", err // 403 is a limit on rates as often as not
+	return "", time.Time{}, err // 403 is a limit on rates as often as not
 }

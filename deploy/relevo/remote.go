@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/relevo-ci/relevo/config"
+	"github.com/relevo-ci/relevo/shared/cli"
 	"github.com/relevo-ci/relevo/shared/client"
 )
 
@@ -98,6 +99,13 @@ func getCommand() *cobra.Command {
 				fmt.Fprintln(w, "JOB\tNAME\tSTATE\tATTEMPTS\tREASON")
 				for _, j := range run.Jobs {
 					fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\n", j.Key, j.Name, j.State, len(j.Attempts), j.Reason)
+				}
+				before := "\n"
+				for _, j := range run.Jobs {
+					for _, a := range cli.Annotations(j.Steps) {
+						fmt.Fprintf(w, "%s%s: %s\n", before, j.Key, cli.Annotation(a))
+						before = ""
+					}
 				}
 				return nil
 			}
@@ -248,6 +256,9 @@ func printExplanation(w io.Writer, e client.Explanation) error {
 		}
 		for _, n := range j.Passed {
 			fmt.Fprintf(w, "  not on %s: %s\n", n.Node, n.Reason)
+		}
+		for _, a := range j.Annotations {
+			fmt.Fprintf(w, "  %s\n", cli.Annotation(a))
 		}
 		if r := j.Retries; r != nil {
 			fmt.Fprintf(w, "  retries left: %d of the job's own, %d for lost workers\n", r.User, r.Infra)

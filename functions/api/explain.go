@@ -64,6 +64,9 @@ func (x *explainer) explain() client.Explanation {
 		e := x.job(j)
 		e.ID, e.Key, e.State = jobID(x.run.ID, j.Key), j.Key, stateOf(j)
 		e.Before = before(j)
+		for _, s := range j.Steps {
+			e.Annotations = append(e.Annotations, s.Annotations...)
+		}
 		if spec := x.run.JobSpec(j.Key); !j.State.Final() && (spec == nil || spec.Await == nil) {
 			e.Retries = x.retries(j)
 		}

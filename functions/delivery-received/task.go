@@ -98,6 +98,8 @@ type pipelines struct {
 func (p *pipelines) work(ctx context.Context) error {
 	h := p.h
 	switch {
+	case h.Rerun != nil:
+		return p.again(ctx)
 	case slices.Contains(echoes, h.Event):
 		p.says("nothing starts on " + h.Event + ": CI systems cause it themselves")
 		return nil

@@ -110,6 +110,9 @@ func (s *Reports) steps(ctx context.Context, run *pipeline.Run, r execution.Repo
 				return err
 			}
 		}
+		if st.Result != nil { // an agent of ours holds to the bounds
+			st.Result = &execution.Bound([]events.StepResult{*st.Result})[0]
+		}
 		data := stepEvent(r.AttemptRef, st)
 		id := events.DeriveID(string(data.EventType()), r.AttemptRef.Subject(), r.Fence.String(), strconv.Itoa(st.Index))
 		e, err := events.New(id, "/relevo/"+name, cause, st.At, data)

@@ -204,7 +204,7 @@ func (s *Reports) end(ctx context.Context, r execution.Report, now time.Time) er
 		events.DeriveID("job.ended", r.AttemptRef.Subject(), r.Fence.String()), "/relevo/"+name, cause, now,
 		events.JobEnded{
 			AttemptRef: r.AttemptRef, Verdict: r.End.Verdict, Reason: r.End.Reason,
-			Outputs: r.End.Outputs, Steps: r.End.Steps, LogBytes: r.End.LogBytes,
+			Outputs: r.End.Outputs, Steps: execution.Bound(r.End.Steps), LogBytes: r.End.LogBytes,
 		})
 	if err != nil {
 		return err

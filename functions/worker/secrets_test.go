@@ -17,6 +17,9 @@ import (
 	"github.com/relevo-ci/relevo/shared/domain/expression"
 	"github.com/relevo-ci/relevo/shared/domain/pipeline"
 	"github.com/relevo-ci/relevo/shared/fn"
+	"github.com/relevo-ci/relevo/shared/forge"
+	"github.com/relevo-ci/relevo/shared/forge/forgetest"
+	"github.com/relevo-ci/relevo/shared/secrets"
 	"github.com/relevo-ci/relevo/shared/workers"
 )
 
@@ -171,6 +174,35 @@ func TestWhoMayKnowWhat(t *testing.T) {
 				t.Errorf("asked %v, want %s", c.vault.asked, c.asked)
 			}
 		})
+	}
+}
+
+// TestCredentialOfAnApp: with a GitHub App a fork's run of a private repository is
+// told a credential that reads that one repository.
+func TestCredentialOfAnApp(t *testing.T) {
+	server := forgetest.New(t, forge.GitHub)
+	server.Install()
+	server.Add("o/r", t.TempDir())
+	hub, err := forge.New(server.Settings())
+	if err != nil {
+		t.Fatal(err)
+	}
+	source := secrets.Source{Forge: func(ctx context.Context, _, repository string) (secrets.Credential, error) {
+		c, err := hub.Credential(ctx, repository)
+		return secrets.Credential{Host: c.Host, User: c.User, Password: c.Password, Scoped: c.Scoped, Until: c.Until}, err
+	}}
+	for _, untrusted := range []bool{false, true} {
+		r := newRigOf(t, events.Trigger{Forge: "github", Repository: "o/r", Clone: server.Clone("o/r"), Untrusted: untrusted}, graph())
+		s := r.process()
+		s.Secrets = source
+		r.report(s, 0, "")
+		code, known, body := r.ask(s, execution.SecretsRequest{AttemptRef: r.ref, Worker: "w", Nonce: "n"}, workers.Token(key, r.ref, "w"))
+		if code != http.StatusOK || known.Git == nil || known.Git.Server != server.URL || known.Git.Until.IsZero() || !strings.HasPrefix(known.Git.Password, "ghs_") || len(known.Values) > 0 {
+			t.Errorf("untrusted %v: %d %s", untrusted, code, body)
+		}
+	}
+	if all := server.Issued(); len(all) != 1 || !reflect.DeepEqual(all[0].Permissions, map[string]string{"contents": "read"}) || !reflect.DeepEqual(all[0].Repositories, []string{"o/r"}) {
+		t.Errorf("tokens %+v", all)
 	}
 }
 

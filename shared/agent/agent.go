@@ -245,6 +245,7 @@ func (a *attempt) job(ctx context.Context, environ []string, gone <-chan struct{
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	j.renew = func() (execution.Secrets, error) { return a.secrets(ctx) }
 	a.inspection(ctx, j)
 	return j.run()
 }

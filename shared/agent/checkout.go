@@ -30,6 +30,9 @@ func (j *job) checkout(s *step, scope *expression.Env, limit time.Duration) erro
 	if err != nil {
 		return err
 	}
+	if err := j.renewCredential(); err != nil {
+		return infra{err}
+	}
 	g, err := j.newGit(s, limit)
 	if err != nil {
 		return err
@@ -53,6 +56,21 @@ func (j *job) checkout(s *step, scope *expression.Env, limit time.Duration) erro
 	s.said.outputs = []command.Pair{{Name: "ref", Value: done.Ref}, {Name: "commit", Value: done.Commit}}
 	j.trustFolder(done.Dir)
 	return nil
+}
+
+// renewBefore is how long git's credential lasts at least when a checkout begins.
+const renewBefore = 2 * time.Minute
+
+// renewCredential asks for another one where that of the job's beginning ends.
+func (j *job) renewCredential() error {
+	if j.credential == nil || j.credential.Until.IsZero() || time.Until(j.credential.Until) > renewBefore || j.renew == nil {
+		return nil
+	}
+	known, err := j.renew()
+	if err == nil {
+		j.credential, j.noCredential = known.Git, known.NoGit
+	}
+	return err
 }
 
 // source is the repository that the run is of.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/relevo-ci/relevo/events"
 	"github.com/relevo-ci/relevo/shared/agent/checkout/gittest"
@@ -87,6 +88,25 @@ echo "out $PASSWORD and $SHA"`)
 	if len(e.Steps) != 3 || e.Steps[1].Exit != 0 || e.Steps[1].Outcome != "success" {
 		t.Errorf("steps %+v", e.Steps)
 	}
+}
+
+// TestCheckoutAsksAnew: a credential that is over when the checkout begins is not
+// used; another is asked for.
+func TestCheckoutAsksAnew(t *testing.T) {
+	p := newPlane(t)
+	server, sha := private(t, p)
+	fresh := p.git
+	p.git = &execution.Credential{Server: fresh.Server, User: fresh.User, Password: "0ld-and-over", Until: time.Now().Add(time.Minute)}
+	flag := filepath.Join(t.TempDir(), "flag")
+	w := newWorker(t, p, sh(`while [ ! -e `+flag+` ]; do sleep 0.01; done`), fetching(pipeline.Checkout{})).of(server, sha).start()
+	w.until("the first step", func() bool { return len(p.steps) > 0 })
+	p.mu.Lock()
+	p.git = fresh
+	p.mu.Unlock()
+	if err := os.WriteFile(flag, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.ending(events.Succeeded)
 }
 
 // TestCheckoutAsked: with inputs that expressions give.

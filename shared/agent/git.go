@@ -105,7 +105,7 @@ func (g *git) run(dir string, remote bool, args []string, masks *mask.Set, sink 
 			return late{errors.New("took too long")}
 		}
 	}
-	out, file, err := newOutput(masks, sink)
+	out, file, err := newOutput(masks, sink, nil)
 	if err != nil {
 		return infra{err}
 	}

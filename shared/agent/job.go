@@ -50,6 +50,10 @@ type job struct {
 	steps   []events.StepResult
 	outputs []*output
 	emitted int // events
+	// renew asks anew for what the job may know; nil: it may know nothing.
+	renew func() (execution.Secrets, error)
+	// annotate bounds what the steps point people at.
+	annotate execution.Annotate
 	// failure is why the job fails, by verdict; empty while it does not.
 	failure string
 	verdict events.Verdict
@@ -219,7 +223,7 @@ func (j *job) exec(script string, timeout <-chan struct{}, sink func([]byte) err
 	if err != nil {
 		return 0, errNoShell
 	}
-	out, file, err := newOutput(j.masks, sink)
+	out, file, err := newOutput(j.masks, sink, nil)
 	if err != nil {
 		return 0, err
 	}

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/relevo-ci/relevo/events"
 	"github.com/relevo-ci/relevo/shared/agent/command"
 	"github.com/relevo-ci/relevo/shared/agent/mask"
 	"github.com/relevo-ci/relevo/shared/agent/process"
@@ -73,8 +74,9 @@ type output struct {
 }
 
 // newOutput makes an output, and the file for a command to write to; close it
-// once the command runs.
-func newOutput(masks *mask.Set, sink func([]byte) error) (*output, *os.File, error) {
+// once the command runs. note, which may be nil, is told what the output points
+// people at.
+func newOutput(masks *mask.Set, sink func([]byte) error, note func(events.Annotation)) (*output, *os.File, error) {
 	read, write, err := os.Pipe()
 	if err != nil {
 		return nil, nil, fmt.Errorf("agent: make pipe: %w", err)
@@ -85,6 +87,7 @@ func newOutput(masks *mask.Set, sink func([]byte) error) (*output, *os.File, err
 		drain: make(chan struct{}, 1), drained: make(chan struct{}), done: make(chan struct{}),
 	}
 	o.scanner.Mask = func(value string) error { return masks.Add(value) }
+	o.scanner.Note = note
 	o.scanner.Out = func(p []byte) { o.clear = o.stream.Write(o.clear, p) }
 	go o.pump()
 	return o, write, nil

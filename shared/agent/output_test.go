@@ -25,7 +25,7 @@ func (c *collector) take(p []byte) error {
 func TestSettleSeesAllThatWasWritten(t *testing.T) {
 	for n := range 200 {
 		var c collector
-		o, file, err := newOutput(&mask.Set{}, c.take)
+		o, file, err := newOutput(&mask.Set{}, c.take, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -54,7 +54,7 @@ func TestSettleSeesAllThatWasWritten(t *testing.T) {
 
 func TestEndDoesNotWaitForWriters(t *testing.T) {
 	var c collector
-	o, file, err := newOutput(&mask.Set{}, c.take)
+	o, file, err := newOutput(&mask.Set{}, c.take, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func TestEndDoesNotWaitForWriters(t *testing.T) {
 func TestClosedSpoolEndsTheOutput(t *testing.T) {
 	s := spool.New(t.TempDir(), 10)
 	j := &journal{spool: s, masks: &mask.Set{}}
-	o, file, err := newOutput(j.masks, j.raw)
+	o, file, err := newOutput(j.masks, j.raw, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func BenchmarkOutput(b *testing.B) {
 			if err := j.masks.Add(secrets...); err != nil {
 				b.Fatal(err)
 			}
-			o, file, err := newOutput(j.masks, j.raw)
+			o, file, err := newOutput(j.masks, j.raw, nil)
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -57,6 +57,7 @@ type step struct {
 	exit    int
 	said    said
 	emitted *execution.Emitted
+	notes   *notes
 	outcome string
 	// conclusion is the outcome after continue-on-error.
 	conclusion string
@@ -65,7 +66,10 @@ type step struct {
 // step runs a step, if its condition says so, and tells how it went.
 func (j *job) step(i int) {
 	spec := &j.launch.Job.Steps[i]
-	s := &step{StepSpec: spec, index: i, id: cmp.Or(spec.ID, strconv.Itoa(i)), exit: -1, began: time.Now()}
+	s := &step{
+		StepSpec: spec, index: i, id: cmp.Or(spec.ID, strconv.Itoa(i)), exit: -1, began: time.Now(),
+		notes: &notes{masks: j.masks, workspace: j.launch.Workspace},
+	}
 	wanted, err := j.wanted(s)
 	if !wanted && err == nil {
 		s.outcome, s.conclusion = skipped, skipped
@@ -156,7 +160,7 @@ func (j *job) script(s *step, scope *expression.Env, limit time.Duration) error 
 	if err != nil {
 		return err
 	}
-	out, file, err := newOutput(j.masks, j.journal.raw)
+	out, file, err := newOutput(j.masks, j.journal.raw, s.notes.add)
 	if err != nil {
 		return infra{err}
 	}
@@ -363,6 +367,7 @@ func (j *job) record(s *step) {
 		ID: s.id, Name: s.name, Conclusion: s.conclusion, Outcome: s.outcome, Exit: s.exit,
 		Millis: time.Since(s.began).Milliseconds(),
 	}
+	result.Annotations = j.annotate.Take(s.notes.end())
 	j.steps = append(j.steps, result)
 	j.remember(s.ID, s)
 	j.tell(execution.StepEvent{

@@ -30,6 +30,8 @@ type JobSummary struct {
 	Attempts int
 	Reason   string
 	Failure  *Failure // of a job that failed and whose log is known
+	// Annotations are what the steps of its last attempt pointed people at.
+	Annotations []events.Annotation
 }
 
 // Failure is where a job failed.
@@ -50,7 +52,7 @@ func (s Summary) text(cols int) string {
 	if len(s.Jobs) > 0 {
 		text = s.table(cols) + "\n"
 	}
-	return text + s.failures() + s.Line() + "\n"
+	return text + s.failures() + s.annotations() + s.Line() + "\n"
 }
 
 func (s Summary) table(cols int) string {
@@ -119,7 +121,7 @@ func (r *run) summary(colour bool) Summary {
 		s.Took = r.took(r.ended)
 	}
 	for _, j := range r.jobs {
-		n := JobSummary{Key: j.Key, Name: j.Name, Result: result(j), Attempts: j.attempt, Reason: j.reason}
+		n := JobSummary{Key: j.Key, Name: j.Name, Result: result(j), Attempts: j.attempt, Reason: j.reason, Annotations: j.annotations()}
 		if j.phase.final() {
 			n.Took = j.took(j.ended)
 		}

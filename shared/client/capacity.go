@@ -79,18 +79,19 @@ type Explanation struct {
 
 // JobExplanation says why a job waits, or how it ended.
 type JobExplanation struct {
-	ID       string              `json:"id"`
-	Key      events.JobKey       `json:"key"`
-	State    string              `json:"state"`
-	Says     string              `json:"says" doc:"In words."`
-	Until    time.Time           `json:"until,omitzero" doc:"When it changes by itself at the latest: the end of a back-off, a deadline."`
-	Needs    []string            `json:"needs,omitempty" doc:"Jobs that it waits for."`
-	Pool     events.PoolID       `json:"pool,omitempty" doc:"Where it queues."`
-	Position int                 `json:"position,omitempty" doc:"In that queue, from 1; 0 where it does not stand in it."`
-	Waiting  int                 `json:"waiting,omitempty" doc:"Length of that queue."`
-	Passed   []events.NodeReason `json:"passed,omitempty" doc:"Every node passed over, with the reason."`
-	Before   []string            `json:"before,omitempty" doc:"How each attempt went that another one followed."`
-	Retries  *Retries            `json:"retries,omitempty" doc:"What is left of its budgets, while it is not done."`
+	ID          string              `json:"id"`
+	Key         events.JobKey       `json:"key"`
+	State       string              `json:"state"`
+	Says        string              `json:"says" doc:"In words."`
+	Until       time.Time           `json:"until,omitzero" doc:"When it changes by itself at the latest: the end of a back-off, a deadline."`
+	Needs       []string            `json:"needs,omitempty" doc:"Jobs that it waits for."`
+	Pool        events.PoolID       `json:"pool,omitempty" doc:"Where it queues."`
+	Position    int                 `json:"position,omitempty" doc:"In that queue, from 1; 0 where it does not stand in it."`
+	Waiting     int                 `json:"waiting,omitempty" doc:"Length of that queue."`
+	Passed      []events.NodeReason `json:"passed,omitempty" doc:"Every node passed over, with the reason."`
+	Before      []string            `json:"before,omitempty" doc:"How each attempt went that another one followed."`
+	Annotations []events.Annotation `json:"annotations,omitempty" doc:"What the steps of its last attempt pointed people at."`
+	Retries     *Retries            `json:"retries,omitempty" doc:"What is left of its budgets, while it is not done."`
 }
 
 // Retries are budgets of further attempts.

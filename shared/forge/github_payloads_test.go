@@ -192,6 +192,10 @@ func compare(t *testing.T, p payload, h trigger.Happening) {
 		want.Ref = "refs/tags/" + j.at("release.tag_name").text()
 	case "workflow_dispatch":
 		want.Ref = j.at("ref").text()
+	case "check_run", "check_suite":
+		if j.at("action").text() == "rerequested" {
+			want.SHA, want.Rerun = j.at(p.event+".head_sha").text(), &trigger.Rerun{Context: j.at("check_run.name").text()}
+		}
 	case "merge_group":
 		want.Ref, want.SHA = j.at("merge_group.head_ref").text(), j.at("merge_group.head_sha").text()
 	}

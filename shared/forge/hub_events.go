@@ -61,6 +61,8 @@ func (d dialect) read(event string, body []byte) (h trigger.Happening, err error
 		return d.release(event, body)
 	case "workflow_dispatch", "merge_group":
 		return d.started(event, body)
+	case "check_run", "check_suite":
+		return d.check(event, body)
 	}
 	e, err := decode[hubEnvelope](body)
 	return e.happening(event), err
@@ -268,6 +270,40 @@ func (d dialect) started(event string, body []byte) (trigger.Happening, error) {
 		}
 	}
 	if err := refName(h.Ref); err != nil {
+		return h, err
+	}
+	return h, within(h)
+}
+
+// check reads GitHub's events of check runs and suites, of which somebody may ask
+// for another run. Of the others only the event matters.
+func (d dialect) check(event string, body []byte) (trigger.Happening, error) {
+	e, err := decode[struct {
+		hubEnvelope
+		Run *struct {
+			SHA  string `json:"head_sha"`
+			Name string `json:"name"`
+		} `json:"check_run"`
+		Suite *struct {
+			SHA string `json:"head_sha"`
+		} `json:"check_suite"`
+	}](body)
+	if err != nil {
+		return trigger.Happening{}, err
+	}
+	h := e.happening(event)
+	if h.Action != "rerequested" {
+		return h, nil
+	}
+	switch {
+	case event == "check_run" && e.Run != nil && e.Run.Name != "":
+		h.SHA, h.Rerun = e.Run.SHA, &trigger.Rerun{Context: e.Run.Name}
+	case event == "check_suite" && e.Suite != nil:
+		h.SHA, h.Rerun = e.Suite.SHA, &trigger.Rerun{}
+	default:
+		return h, errors.New("it does not say what is to run again")
+	}
+	if err := commitName(h.SHA, true); err != nil {
 		return h, err
 	}
 	return h, within(h)

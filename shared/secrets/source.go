@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/relevo-ci/relevo/events"
 	"github.com/relevo-ci/relevo/shared/domain/execution"
@@ -23,6 +24,7 @@ type Credential struct {
 	Host, User, Password string
 	// Scoped: it reads that repository, and can do nothing else.
 	Scoped bool
+	Until  time.Time // it ends; zero: it does not
 }
 
 // Credential is that of the trigger's repository. It is for the host that the
@@ -45,5 +47,5 @@ func (s Source) Credential(ctx context.Context, t events.Trigger, scoped bool) (
 	case err != nil || u.Host == "" || !strings.EqualFold(u.Host, c.Host):
 		return execution.Credential{}, fn.Faultf(fn.Denied, "the token for %s is not for the server that has the repository", t.Forge)
 	}
-	return execution.Credential{Server: u.Scheme + "://" + u.Host, User: c.User, Password: c.Password}, nil
+	return execution.Credential{Server: u.Scheme + "://" + u.Host, User: c.User, Password: c.Password, Until: c.Until}, nil
 }

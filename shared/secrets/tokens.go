@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/relevo-ci/relevo/shared/fn"
 )
@@ -16,7 +17,7 @@ type Token struct {
 	// Take takes a token that reads one repository, can do nothing else, and ends;
 	// it goes before Token. Nil: there are none such. Where there is none for the
 	// repository: fn.Denied or fn.NotFound.
-	Take func(ctx context.Context, repository string) (token string, err error)
+	Take func(ctx context.Context, repository string) (token string, until time.Time, err error)
 }
 
 // logins are who git says that it is, over HTTP, where a forge wants a name
@@ -40,12 +41,13 @@ func Tokens(all []Token) func(ctx context.Context, forge, repository string) (Cr
 			if t.Take == nil {
 				return t.credential(), nil
 			}
-			var err error
-			if t.Token, err = t.Take(ctx, repository); err != nil {
+			token, until, err := t.Take(ctx, repository)
+			if err != nil {
 				return Credential{}, err
 			}
+			t.Token = token
 			c := t.credential()
-			c.Scoped = true
+			c.Scoped, c.Until = true, until
 			return c, nil
 		}
 		return Credential{}, fn.Faultf(fn.NotFound, "this installation has no forge %s", forge)

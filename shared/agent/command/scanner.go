@@ -8,6 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/relevo-ci/relevo/events"
+	"github.com/relevo-ci/relevo/shared/domain/execution"
 )
 
 // maxLine bounds a line that is looked at as a command, in bytes.
@@ -47,6 +50,8 @@ type Scanner struct {
 	// Mask is told each value of ::add-mask::, before the line that names it
 	// is passed on without it.
 	Mask func(value string) error
+	// Note, where it is set, is told each annotation before its line is passed on.
+	Note func(a events.Annotation)
 	// Out takes what is to be shown; it must not keep the slice.
 	Out func(p []byte)
 
@@ -154,6 +159,11 @@ func (s *Scanner) line(line []byte) {
 		s.out(fmt.Appendf(nil, "warning: ::%s:: is ignored, write to the file named by $%s instead\n", c.Name, removed[c.Name]))
 	case ok && c.Name == "stop-commands":
 		s.stopped = c.Value
+		s.out(line)
+	case ok && s.Note != nil && execution.AnnotationLevel(c.Name):
+		if a, ok := ParseAnnotation(line); ok {
+			s.Note(a)
+		}
 		s.out(line)
 	default:
 		s.out(line)

@@ -102,6 +102,11 @@ type StepEvent struct {
 // Size is what its texts take in a report, in bytes.
 func (e StepEvent) Size() int {
 	n := len(e.Summary)
+	if e.Result != nil {
+		for _, a := range e.Result.Annotations {
+			n += len(a.Message) + len(a.Title) + len(a.File)
+		}
+	}
 	if e.Emitted != nil {
 		n += len(e.Emitted.Data) + len(e.Emitted.Subject) + len(e.Emitted.Type)
 	}

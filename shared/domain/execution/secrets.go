@@ -1,6 +1,10 @@
 package execution
 
-import "github.com/relevo-ci/relevo/events"
+import (
+	"time"
+
+	"github.com/relevo-ci/relevo/events"
+)
 
 // SecretsRequest asks for what the job may know, POST /worker/secrets, after the
 // hello was answered. The answer are Secrets; 410 where the attempt is gone or
@@ -27,6 +31,8 @@ type Credential struct {
 	Server   string `json:"server"` // scheme://host, and the port where it has one
 	User     string `json:"user"`
 	Password string `json:"password"`
+	// Until it ends, zero: it does not. Ask for another then.
+	Until time.Time `json:"until,omitzero"`
 }
 
 // SecretUser is the user's name where that is the secret: some forges take a

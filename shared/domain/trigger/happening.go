@@ -45,6 +45,8 @@ type Happening struct {
 	Pull *Pull `json:"pull,omitempty"`
 	// Comment is set where somebody wrote one.
 	Comment *Comment `json:"comment,omitempty"`
+	// Rerun is set where somebody asked at the forge to run again what ran for SHA.
+	Rerun *Rerun `json:"rerun,omitempty"`
 	// Also are the further refs that the same push moved: Bitbucket tells of all in
 	// one delivery. None of them has an Also of its own.
 	Also []Happening `json:"also,omitempty"`
@@ -97,6 +99,12 @@ func (h Happening) Fork() bool {
 		return h.Pull.From.ID != h.Repository.ID
 	}
 	return h.Pull.From.Name != h.Repository.Name
+}
+
+// Rerun asks for a run of what ran for a commit.
+type Rerun struct {
+	// Context of the status; empty: every one of the commit.
+	Context string `json:"context,omitempty"`
 }
 
 // Comment is what somebody wrote to a pull request or issue.

@@ -161,6 +161,20 @@ func (s *Server) Pull(repository, action string, number int, by trigger.Actor) D
 	})
 }
 
+// Rerequest is what GitHub sends when somebody asks for another run of a check
+// run, by its name, or of all of a commit.
+func (s *Server) Rerequest(repository, sha, name string, by trigger.Actor) Delivery {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	body := object{"action": "rerequested", "repository": s.repos[repository].hub(), "sender": hubUser(by)}
+	if name == "" {
+		body["check_suite"] = object{"head_sha": sha, "pull_requests": []object{}}
+		return deliver("check_suite", body)
+	}
+	body["check_run"] = object{"name": name, "head_sha": sha, "check_suite": object{"head_sha": sha}}
+	return deliver("check_run", body)
+}
+
 // labMergeHook is a merge request in a delivery, which is another than the API's.
 func (r *repository) labMergeHook(p trigger.Pull) object {
 	labels := []object{}
