@@ -21,6 +21,7 @@ var packages = []struct{ file, name string }{
 	{"/usr/sbin/iptables", "iptables"},
 	{"/bin/ip", "iproute2"},
 	{"/bin/busybox", "busybox-static"},
+	{"/usr/bin/git", "git"},
 	{"/usr/bin/redis-server", "redis-server"},
 }
 

@@ -7,18 +7,15 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
-
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
 const (
 	imagePrefix  = "dev.local/relevo/"
 	busyboxImage = imagePrefix + "busybox:test"
+	gitImage     = imagePrefix + "git:test"
 	redisImage   = imagePrefix + "redis:test"
 )
 
@@ -89,57 +86,4 @@ func mustBeStatic(binary string) error {
 		return fmt.Errorf("load: %s is linked dynamically; build it with CGO_ENABLED=0", binary)
 	}
 	return nil
-}
-
-// busybox is an image for jobs: a shell and every applet.
-func busybox(ctx context.Context) (image, error) {
-	program, err := exec.LookPath("busybox")
-	if err != nil {
-		return image{}, err
-	}
-	applets, err := run(ctx, program, "--list")
-	if err != nil {
-		return image{}, err
-	}
-	i := programImage("dev.local/bin/busybox", program, "", nil)
-	i.name = busyboxImage
-	i.entries = append(i.entries,
-		entry{path: "/root", dir: true, mode: 0o700},
-		entry{path: "/bin/busybox", link: "/busybox"})
-	for applet := range strings.FieldsSeq(applets) {
-		if applet != "busybox" {
-			i.entries = append(i.entries, entry{path: "/bin/" + applet, link: "/busybox"})
-		}
-	}
-	i.config = v1.Config{Env: []string{"PATH=/bin"}, Cmd: []string{"/bin/sh"}, WorkingDir: "/"}
-	return i, nil
-}
-
-// redis is an image of this machine's redis-server, which is linked
-// dynamically, with its libraries where its loader looks for them.
-func redis(ctx context.Context) (image, error) {
-	entries := []entry{{path: "/data", dir: true, mode: 0o1777}, {path: "/tmp", dir: true, mode: 0o1777}}
-	seen := map[string]bool{}
-	for _, name := range []string{"redis-server", "redis-cli"} {
-		program, err := exec.LookPath(name)
-		if err != nil {
-			return image{}, err
-		}
-		libraries, err := run(ctx, "ldd", program)
-		if err != nil {
-			return image{}, err
-		}
-		entries = append(entries, entry{path: "/usr/bin/" + name, from: program, mode: 0o755})
-		for word := range strings.FieldsSeq(libraries) {
-			if !filepath.IsAbs(word) || seen[word] {
-				continue
-			}
-			seen[word] = true
-			entries = append(entries, entry{path: word, from: word, mode: 0o755})
-		}
-	}
-	return image{name: redisImage, entries: entries, config: v1.Config{
-		Env: []string{"PATH=/usr/bin"}, User: nonroot, WorkingDir: "/data",
-		Entrypoint: []string{"/usr/bin/redis-server", "--protected-mode", "no"},
-	}}, nil
 }

@@ -104,7 +104,7 @@ func startRuntime(ctx context.Context, c cache, loaded chan<- struct{}) error {
 	for _, other := range []struct {
 		name string
 		make func(context.Context) (image, error)
-	}{{busyboxImage, busybox}, {redisImage, redis}} {
+	}{{busyboxImage, busybox}, {gitImage, git}, {redisImage, redis}} {
 		if slices.Contains(has, other.name) {
 			continue
 		}
