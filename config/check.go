@@ -50,6 +50,7 @@ func (c Config) check() []error {
 		"RELEVO_WORKER_URL":     {c.Worker.URL, []string{"http", "https", "unix"}},
 		"RELEVO_REDIS_URL":      {c.Redis.URL.Reveal(), []string{"redis", "rediss", "unix"}},
 		"RELEVO_PUBLIC_URL":     {c.Public.URL, []string{"http", "https"}},
+		"RELEVO_OIDC_ISSUER":    {c.OIDC.Issuer, []string{"http", "https"}},
 	}
 	for _, f := range c.Forges.Served() {
 		name := "RELEVO_FORGE_" + strings.ToUpper(f.Name)
@@ -57,6 +58,9 @@ func (c Config) check() []error {
 		if f.URL == "" {
 			refuse(name+"_URL", "it is not set, and the forge has a token or a webhook secret")
 		}
+	}
+	for name, problem := range c.login() {
+		refuse(name, "%s", problem)
 	}
 	if f := c.Forges; (f.GitHubAppID == "") != (f.GitHubAppKey == "") {
 		refuse("RELEVO_FORGE_GITHUB_APP_ID", "it and RELEVO_FORGE_GITHUB_APP_KEY go together, and one is not set")
@@ -71,6 +75,33 @@ func (c Config) check() []error {
 	return wrong
 }
 
+// login tells what keeps people from logging in, by setting.
+func (c Config) login() map[string]string {
+	if c.OIDC.Issuer == "" {
+		return nil
+	}
+	wrong := map[string]string{}
+	if c.OIDC.ClientID == "" {
+		wrong["RELEVO_OIDC_CLIENT_ID"] = "it is not set, and RELEVO_OIDC_ISSUER is"
+	}
+	// Cookies and codes must not pass in the clear, but on this machine.
+	for name, text := range map[string]string{"RELEVO_PUBLIC_URL": c.Public.URL, "RELEVO_OIDC_ISSUER": c.OIDC.Issuer} {
+		u, err := url.Parse(text)
+		switch {
+		case text == "":
+			wrong[name] = "it is not set, and RELEVO_OIDC_ISSUER is"
+		case err == nil && u.Scheme == "http" && !loopback(u.Hostname()):
+			wrong[name] = "for people to log in it must be https://"
+		}
+	}
+	return wrong
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || (ip != nil && ip.IsLoopback())
+}
+
 // address is a URL and how it may begin.
 type address struct {
 	text    string
@@ -79,7 +110,8 @@ type address struct {
 
 // least is the smallest number that the setting may be.
 func (s setting) least() int64 {
-	if s.name == "RELEVO_PIPELINE_INFRA_RETRIES" || s.name == "RELEVO_SCHEDULER_UNTRUSTED_SLOTS" {
+	switch s.name {
+	case "RELEVO_PIPELINE_INFRA_RETRIES", "RELEVO_SCHEDULER_UNTRUSTED_SLOTS", "RELEVO_ACCESS_RATE":
 		return 0
 	}
 	return 1

@@ -28,6 +28,8 @@ type Config struct {
 	Pipeline  Pipeline
 	Provider  Provider
 	API       API
+	Access    Access
+	OIDC      OIDC
 	Worker    Worker
 	Secrets   Secrets
 	Public    Public
@@ -181,9 +183,48 @@ type Provider struct {
 type API struct {
 	// Address to listen on, host:port.
 	Listen string `env:"RELEVO_API_LISTEN" default:"127.0.0.1:8470"`
-	// Token that clients of the API send. On Knative the api does not start
-	// without.
+	// Token that clients of the API send: of systems, and until there are others. Who
+	// shows it is operator of everything. On Knative the api does not start without
+	// it or RELEVO_OIDC_ISSUER.
 	Token Secret `env:"RELEVO_API_TOKEN"`
+}
+
+// Access is who may do what through the API and the console.
+type Access struct {
+	// Who is admin of everything from the start: verified e-mail addresses, or
+	// group:NAME, comma-separated.
+	Admins List `env:"RELEVO_ACCESS_ADMINS"`
+	// Further roles from the start, SUBJECT=ROLE@PROJECT, comma-separated: a
+	// subject is user:ADDRESS or group:NAME, a project may be * or end in /*.
+	Grants List `env:"RELEVO_ACCESS_GRANTS"`
+	// How long a browser stays logged in.
+	Session time.Duration `env:"RELEVO_ACCESS_SESSION" default:"12h"`
+	// How long it is known who did what.
+	Audit time.Duration `env:"RELEVO_ACCESS_AUDIT" default:"2160h"`
+	// Requests a second that a person or an API token may make to one process, on
+	// average. 0: as many as they like, as may those that show RELEVO_API_TOKEN and
+	// those on this machine in local mode.
+	Rate int `env:"RELEVO_ACCESS_RATE" default:"50"`
+	// Requests that they may make at once.
+	Burst int `env:"RELEVO_ACCESS_BURST" default:"200"`
+}
+
+// OIDC is the provider of OpenID Connect that people log in with.
+type OIDC struct {
+	// Address of the provider, as it calls itself. Unset: nobody logs in; callers
+	// show a token or, where there is none, are on this machine. It needs
+	// RELEVO_PUBLIC_URL, below which /login/callback is where the provider sends
+	// browsers back to.
+	Issuer string `env:"RELEVO_OIDC_ISSUER"`
+	// Name that the provider knows this installation by.
+	ClientID string `env:"RELEVO_OIDC_CLIENT_ID"`
+	// Secret that the provider knows it by. Unset: it is a public client.
+	ClientSecret Secret `env:"RELEVO_OIDC_CLIENT_SECRET"`
+	// Claim that holds the groups of whoever logs in.
+	GroupsClaim string `env:"RELEVO_OIDC_GROUPS_CLAIM" default:"groups"`
+	// Scopes that are asked for besides openid, profile and email, comma-separated:
+	// some providers tell groups only so.
+	Scopes List `env:"RELEVO_OIDC_SCOPES"`
 }
 
 // Events are those that come from other systems and go to them.

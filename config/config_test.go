@@ -54,6 +54,8 @@ func TestDefaults(t *testing.T) {
 			KubernetesLabels: config.List{"self-hosted", "linux", "amd64", "x64", "ubuntu-latest", "ubuntu-24.04", "ubuntu-22.04"},
 		},
 		API:    config.API{Listen: "127.0.0.1:8470"},
+		Access: config.Access{Session: 12 * time.Hour, Audit: 90 * 24 * time.Hour, Rate: 50, Burst: 200},
+		OIDC:   config.OIDC{GroupsClaim: "groups"},
 		Forges: publicForges,
 		Log:    config.Log{Level: slog.LevelInfo},
 	}
@@ -78,6 +80,8 @@ func TestEverySettingIsRead(t *testing.T) {
 		"RELEVO_PROVIDER_KUBERNETES_NODE_SELECTOR=pool=ci", "RELEVO_PROVIDER_KUBERNETES_TOLERATIONS=ci:NoSchedule", "RELEVO_PROVIDER_KUBERNETES_LABELS=arm64", "RELEVO_PROVIDER_KUBERNETES_RUNTIME_CLASS=kata", "RELEVO_PROVIDER_KUBERNETES_PRIORITY_CLASS=low",
 		"RELEVO_PROVIDER_KUBERNETES_BLOCK=10.0.0.0/8", "RELEVO_PROVIDER_KUBERNETES_KUBECONFIG=/kube", "RELEVO_PROVIDER_KUBERNETES_CONTEXT=north",
 		"RELEVO_API_LISTEN=:80", "RELEVO_API_TOKEN=t0ken",
+		"RELEVO_ACCESS_ADMINS=ana@x.org,group:ops", "RELEVO_ACCESS_GRANTS=group:dev=developer@github/acme/*", "RELEVO_ACCESS_SESSION=1h", "RELEVO_ACCESS_AUDIT=48h", "RELEVO_ACCESS_RATE=0", "RELEVO_ACCESS_BURST=2",
+		"RELEVO_OIDC_ISSUER=https://id.example", "RELEVO_OIDC_CLIENT_ID=relevo", "RELEVO_OIDC_CLIENT_SECRET=s", "RELEVO_OIDC_GROUPS_CLAIM=roles", "RELEVO_OIDC_SCOPES=groups",
 		"RELEVO_WORKER_URL=https://relevo.example/worker", "RELEVO_WORKER_KEY=k3y", "RELEVO_PUBLIC_URL=https://relevo.example", "RELEVO_LOG_LEVEL=debug",
 	)
 	want := config.Config{
@@ -96,7 +100,12 @@ func TestEverySettingIsRead(t *testing.T) {
 			KubernetesNodeSelector: "pool=ci", KubernetesTolerations: "ci:NoSchedule", KubernetesLabels: config.List{"arm64"}, KubernetesRuntimeClass: "kata", KubernetesPriorityClass: "low",
 			KubernetesBlock: config.List{"10.0.0.0/8"}, KubernetesKubeconfig: "/kube", KubernetesContext: "north",
 		},
-		API:    config.API{Listen: ":80", Token: "t0ken"},
+		API: config.API{Listen: ":80", Token: "t0ken"},
+		Access: config.Access{
+			Admins: config.List{"ana@x.org", "group:ops"}, Grants: config.List{"group:dev=developer@github/acme/*"},
+			Session: time.Hour, Audit: 48 * time.Hour, Burst: 2,
+		},
+		OIDC:   config.OIDC{Issuer: "https://id.example", ClientID: "relevo", ClientSecret: "s", GroupsClaim: "roles", Scopes: config.List{"groups"}},
 		Worker: config.Worker{URL: "https://relevo.example/worker", Key: "k3y"},
 		Public: config.Public{URL: "https://relevo.example"},
 		Forges: publicForges, // TestForges is about the others
@@ -239,5 +248,24 @@ func TestForges(t *testing.T) {
 	want = []config.Served{{Name: "github", URL: "https://api.github.com/", Secrets: []config.Secret{}, AppID: "7", AppKey: "pem"}}
 	if got := app.Forges.Served(); !reflect.DeepEqual(got, want) {
 		t.Errorf("served %#v", got)
+	}
+}
+
+func TestLoginNeedsAWayBack(t *testing.T) {
+	for name, c := range map[string]struct {
+		set  []string
+		want string
+	}{
+		"whole":            {[]string{"RELEVO_OIDC_CLIENT_ID=r", "RELEVO_PUBLIC_URL=https://r.example", "RELEVO_OIDC_ISSUER=https://id.example"}, ""},
+		"on this machine":  {[]string{"RELEVO_OIDC_CLIENT_ID=r", "RELEVO_PUBLIC_URL=http://127.0.0.1:8470", "RELEVO_OIDC_ISSUER=http://localhost:5556/dex"}, ""},
+		"no client":        {[]string{"RELEVO_PUBLIC_URL=https://r.example", "RELEVO_OIDC_ISSUER=https://id.example"}, "RELEVO_OIDC_CLIENT_ID"},
+		"no address":       {[]string{"RELEVO_OIDC_CLIENT_ID=r", "RELEVO_OIDC_ISSUER=https://id.example"}, "RELEVO_PUBLIC_URL"},
+		"in the clear":     {[]string{"RELEVO_OIDC_CLIENT_ID=r", "RELEVO_PUBLIC_URL=http://r.example", "RELEVO_OIDC_ISSUER=https://id.example"}, "RELEVO_PUBLIC_URL"},
+		"a clear provider": {[]string{"RELEVO_OIDC_CLIENT_ID=r", "RELEVO_PUBLIC_URL=https://r.example", "RELEVO_OIDC_ISSUER=http://id.example"}, "RELEVO_OIDC_ISSUER"},
+	} {
+		_, err := config.Load(environment(c.set...))
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

@@ -24,6 +24,9 @@ type Clock struct {
 	Groups *state.Groups
 	// Front may be nil where there are no front doors.
 	Front *state.Front
+	// Access and Audit may be nil where nobody is known by name.
+	Access *state.Access
+	Audit  *state.Audit
 	// Workers may be nil where no provider is at hand.
 	Workers *workers.Workers
 	// Publish sends what was decided to the broker.
@@ -141,6 +144,11 @@ func (c *Clock) fire(ctx context.Context, w *work, d protocol.DueIn, grace bool)
 			return nil
 		}
 		res, again, err = c.Front.Fire(ctx, d.Partition, d.Name)
+	case strings.HasPrefix(string(d.Partition), state.AccessPrefix):
+		if c.Access == nil {
+			return nil
+		}
+		res, err = c.Access.Fire(ctx, d.Partition, d.Name)
 	default:
 		res, again, err = c.Runs.Fire(ctx, d.Name, grace)
 	}
@@ -261,6 +269,9 @@ func (c *Clock) retire(ctx context.Context, ps []protocol.Partition, now time.Ti
 		}
 		_, err = c.Runs.Retire(ctx, p, now.Add(-protocol.Horizon), c.Forget)
 		errs = append(errs, err)
+	}
+	if c.Audit != nil {
+		errs = append(errs, c.Audit.Retire(ctx, now))
 	}
 	return errors.Join(errs...)
 }

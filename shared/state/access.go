@@ -260,6 +260,50 @@ func (s *Access) Close(ctx context.Context, secret string) (Result, error) {
 	})
 }
 
+// linkLife is how long a one-time link is good for.
+const linkLife = 10 * time.Minute
+
+func linkPlace(code string) place {
+	at := sessionPlace(access.Digest("link " + code))
+	at.subject = "link/" + access.Digest("link "+code)
+	return at
+}
+
+// MakeLink keeps a one-time link that lets a browser in as a user, by a code that
+// nobody else knows. It tells when it ends.
+func (s *Access) MakeLink(ctx context.Context, code, user string) (time.Time, Result, error) {
+	var ends time.Time
+	res, err := apply(ctx, s.docs(), change[access.Session]{
+		at: linkPlace(code), function: "api", cause: action("link/" + access.SecretID(code)),
+		decide: func(f found[access.Session], em *events.Emitter) (bool, error) {
+			if f.there() { // a commit whose reply was lost
+				ends = f.value.Ends
+				return false, nil
+			}
+			*f.value = access.NewSession("link "+code, user, em.Now, linkLife)
+			ends = f.value.Ends
+			em.Emit(events.AuthGranted{Principal: user, Kind: "link", Scope: "console", Expires: ends})
+			return true, nil
+		},
+		due: func(v *access.Session, _ time.Time) time.Time { return v.Ends },
+	})
+	return ends, res, err
+}
+
+// TakeLink uses a link up, and gives whom it lets in: of those who try at once
+// one. NotFound where there is none (any more).
+func (s *Access) TakeLink(ctx context.Context, code string) (string, Result, error) {
+	user := ""
+	res, err := end(ctx, s, linkPlace(code), func(v *access.Session, now time.Time) (events.Data, bool) {
+		user = v.User
+		return events.AuthRevoked{Principal: user, Kind: "link", Reason: "used"}, v.Proves("link "+code, now)
+	})
+	if err == nil && len(res.Emitted) == 0 { // also where another was quicker
+		return "", res, noAccess("link")
+	}
+	return user, res, err
+}
+
 // end drops a document with its due entry, and tells so.
 func end[T any](ctx context.Context, s *Access, at place, over func(v *T, now time.Time) (events.Data, bool)) (Result, error) {
 	defer s.lock(at.partition)()
@@ -288,6 +332,10 @@ func (s *Access) Fire(ctx context.Context, p protocol.Partition, name string) (R
 	case "session":
 		return end(ctx, s, at, func(v *access.Session, now time.Time) (events.Data, bool) {
 			return events.AuthRevoked{Principal: v.User, Kind: "session", Reason: "expired"}, !now.Before(v.Ends)
+		})
+	case "link":
+		return end(ctx, s, at, func(v *access.Session, now time.Time) (events.Data, bool) {
+			return events.AuthRevoked{Principal: v.User, Kind: "link", Reason: "expired"}, !now.Before(v.Ends)
 		})
 	case "token":
 		return end(ctx, s, at, func(v *access.Token, now time.Time) (events.Data, bool) {

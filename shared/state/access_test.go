@@ -91,7 +91,7 @@ func TestTokensOfTheStore(t *testing.T) {
 		a := &state.Access{Committer: d.Committer}
 		all := access.All(access.Operator)
 		ask := access.Token{Name: "ci", Maker: "u-1", Role: access.Developer, Scopes: []access.Scope{"*"}}
-		made, res, err := a.MakeToken(t.Context(), secretOf(1), ask, all)
+		made, res, err := a.MakeToken(t.Context(), secretOf(1), ask, 0, all)
 		if err != nil || len(res.Emitted) != 1 {
 			t.Fatal(made, res, err)
 		}
@@ -105,7 +105,7 @@ func TestTokensOfTheStore(t *testing.T) {
 			}
 		}
 		ask.Role = access.Admin
-		if _, _, err := a.MakeToken(t.Context(), secretOf(3), ask, all); !errors.Is(err, access.ErrBeyond) || fn.KindOf(err) != fn.Invalid {
+		if _, _, err := a.MakeToken(t.Context(), secretOf(3), ask, 0, all); !errors.Is(err, access.ErrBeyond) || fn.KindOf(err) != fn.Invalid {
 			t.Errorf("beyond its maker: %v", err)
 		}
 		if _, err := a.RevokeToken(t.Context(), made.ID, "u-2", "bob"); fn.KindOf(err) != fn.NotFound {
@@ -129,7 +129,7 @@ func TestSecretsAreNotStored(t *testing.T) {
 	d := inMemory()
 	a := &state.Access{Committer: d.Committer}
 	ask := access.Token{Name: "ci", Maker: "u-1", Role: access.Viewer, Scopes: []access.Scope{"*"}}
-	if _, _, err := a.MakeToken(t.Context(), secretOf(1), ask, access.All(access.Admin)); err != nil {
+	if _, _, err := a.MakeToken(t.Context(), secretOf(1), ask, 0, access.All(access.Admin)); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := a.Open(t.Context(), "the session's secret", "u-1"); err != nil {
@@ -164,8 +164,8 @@ func TestSecretsAreNotStored(t *testing.T) {
 func TestTheClockEndsTokensAndSessions(t *testing.T) {
 	d := inMemory()
 	a := &state.Access{Committer: d.Committer, Life: time.Hour}
-	ask := access.Token{Name: "ci", Maker: "u-1", Role: access.Viewer, Scopes: []access.Scope{"*"}, Ends: start.Add(time.Hour)}
-	if _, _, err := a.MakeToken(t.Context(), secretOf(1), ask, access.All(access.Admin)); err != nil {
+	ask := access.Token{Name: "ci", Maker: "u-1", Role: access.Viewer, Scopes: []access.Scope{"*"}}
+	if _, _, err := a.MakeToken(t.Context(), secretOf(1), ask, time.Hour, access.All(access.Admin)); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := a.Open(t.Context(), "s", "u-1"); err != nil {
@@ -318,5 +318,50 @@ func TestAuditIsRetired(t *testing.T) {
 	must[state.Result](t)(a.Record(t.Context(), "after", did(1000)))
 	if list, _, err := a.Page(t.Context(), "", 1, nil); err != nil || list[0].Target != "1000" {
 		t.Errorf("after: %v, %v", list, err)
+	}
+}
+
+// TestLinksLetInOnce: of many that try a link at once one is let in, as whom it
+// is for.
+func TestLinksLetInOnce(t *testing.T) {
+	onStores(t, func(t *testing.T, d *door) {
+		a := &state.Access{Committer: d.Committer}
+		if _, _, err := a.MakeLink(t.Context(), "code", access.Local); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := a.TakeLink(t.Context(), "cod"); fn.KindOf(err) != fn.NotFound {
+			t.Errorf("another code: %v", err)
+		}
+		var mu sync.Mutex
+		var wg sync.WaitGroup
+		in := 0
+		for range 10 {
+			wg.Go(func() {
+				user, _, err := a.TakeLink(t.Context(), "code")
+				mu.Lock()
+				defer mu.Unlock()
+				if err == nil && user == access.Local {
+					in++
+				} else if fn.KindOf(err) != fn.NotFound {
+					t.Errorf("%q, %v", user, err)
+				}
+			})
+		}
+		wg.Wait()
+		if in != 1 {
+			t.Errorf("%d were let in", in)
+		}
+	})
+}
+
+func TestLinksEnd(t *testing.T) {
+	d := inMemory()
+	a := &state.Access{Committer: d.Committer}
+	if _, _, err := a.MakeLink(t.Context(), "code", access.Local); err != nil {
+		t.Fatal(err)
+	}
+	d.pass(10 * time.Minute)
+	if user, _, err := a.TakeLink(t.Context(), "code"); fn.KindOf(err) != fn.NotFound {
+		t.Errorf("after ten minutes: %q, %v", user, err)
 	}
 }

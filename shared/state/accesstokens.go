@@ -14,9 +14,10 @@ import (
 
 func tokenPlace(id string) place { return place{accessRoot, "token/" + id} }
 
-// MakeToken makes an API token of a secret that nobody else knows. What is wrong
+// MakeToken makes an API token of a secret that nobody else knows, good for so
+// long (0: access.TokenDefault). What is wrong
 // with what is asked for is an error of the domain, Invalid; so is one too many.
-func (s *Access) MakeToken(ctx context.Context, secret string, ask access.Token, maker []access.Binding) (access.Token, Result, error) {
+func (s *Access) MakeToken(ctx context.Context, secret string, ask access.Token, life time.Duration, maker []access.Binding) (access.Token, Result, error) {
 	own, err := s.Tokens(ctx, ask.Maker)
 	if err != nil {
 		return access.Token{}, Result{}, err
@@ -33,7 +34,7 @@ func (s *Access) MakeToken(ctx context.Context, secret string, ask access.Token,
 				return false, nil
 			}
 			var err error
-			if made, err = access.NewToken(secret, ask, maker, em.Now); err != nil {
+			if made, err = access.NewToken(secret, ask, life, maker, em.Now); err != nil {
 				return false, fn.Faultf(fn.Invalid, "%w", err)
 			}
 			*f.value = made
@@ -108,12 +109,10 @@ func (s *Access) Tokens(ctx context.Context, maker string) ([]access.Token, erro
 // where there is none, or where it is another's than the maker given (empty:
 // anybody's).
 func (s *Access) RevokeToken(ctx context.Context, id, maker, by string) (Result, error) {
-	there := false
 	res, err := end(ctx, s, tokenPlace(id), func(v *access.Token, _ time.Time) (events.Data, bool) {
-		there = maker == "" || v.Maker == maker
-		return events.AuthRevoked{Principal: v.Maker, Kind: "token", Scope: v.ID, By: by, Reason: "revoked"}, there
+		return events.AuthRevoked{Principal: v.Maker, Kind: "token", Scope: v.ID, By: by, Reason: "revoked"}, maker == "" || v.Maker == maker
 	})
-	if err == nil && !there {
+	if err == nil && len(res.Emitted) == 0 {
 		err = noAccess("token")
 	}
 	return res, err

@@ -230,22 +230,23 @@ func TestToken(t *testing.T) {
 	asked := access.Token{Name: "deploy", Maker: "u-1", Role: access.Developer, Scopes: []access.Scope{"a/b"}}
 	for name, c := range map[string]struct {
 		change func(*access.Token)
+		life   time.Duration
 		want   error
 	}{
-		"right":              {func(*access.Token) {}, nil},
-		"no name":            {func(t *access.Token) { t.Name = "" }, access.ErrName},
-		"a line in the name": {func(t *access.Token) { t.Name = "a\nb" }, access.ErrName},
-		"no project":         {func(t *access.Token) { t.Scopes = nil }, access.ErrScopes},
-		"ended":              {func(t *access.Token) { t.Ends = noon }, access.ErrExpiry},
-		"for ever":           {func(t *access.Token) { t.Ends = noon.AddDate(2, 0, 0) }, access.ErrExpiry},
-		"beyond the role":    {func(t *access.Token) { t.Role = access.Admin }, access.ErrBeyond},
-		"no role":            {func(t *access.Token) { t.Role = "root" }, access.ErrBeyond},
-		"beyond the project": {func(t *access.Token) { t.Scopes = []access.Scope{"a/b", "c"} }, access.ErrBeyond},
-		"everything":         {func(t *access.Token) { t.Scopes = []access.Scope{"*"} }, access.ErrBeyond},
+		"right":              {func(*access.Token) {}, 0, nil},
+		"ended":              {func(*access.Token) {}, -1, access.ErrExpiry},
+		"for ever":           {func(*access.Token) {}, access.TokenMost + 1, access.ErrExpiry},
+		"no name":            {func(t *access.Token) { t.Name = "" }, 0, access.ErrName},
+		"a line in the name": {func(t *access.Token) { t.Name = "a\nb" }, 0, access.ErrName},
+		"no project":         {func(t *access.Token) { t.Scopes = nil }, 0, access.ErrScopes},
+		"beyond the role":    {func(t *access.Token) { t.Role = access.Admin }, 0, access.ErrBeyond},
+		"no role":            {func(t *access.Token) { t.Role = "root" }, 0, access.ErrBeyond},
+		"beyond the project": {func(t *access.Token) { t.Scopes = []access.Scope{"a/b", "c"} }, 0, access.ErrBeyond},
+		"everything":         {func(t *access.Token) { t.Scopes = []access.Scope{"*"} }, 0, access.ErrBeyond},
 	} {
 		want := asked
 		c.change(&want)
-		tok, err := access.NewToken(secret, want, maker, noon)
+		tok, err := access.NewToken(secret, want, c.life, maker, noon)
 		if !errors.Is(err, c.want) || (err == nil) != (c.want == nil) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -253,7 +254,7 @@ func TestToken(t *testing.T) {
 			t.Errorf("%s: %+v", name, tok)
 		}
 	}
-	tok, err := access.NewToken(secret, asked, maker, noon)
+	tok, err := access.NewToken(secret, asked, 0, maker, noon)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package access
 import (
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +17,14 @@ const (
 	System = "token"
 	// Signature is a sender of events who signs them.
 	Signature = "signature"
+)
+
+// What a login fails for, besides what the provider or the network does.
+var (
+	// ErrAgain: the answer is to no login of this browser, or one too long ago.
+	ErrAgain = errors.New("access: this is the answer to no login of this browser")
+	// ErrRefused: the provider, or what it said, does not let them in.
+	ErrRefused = errors.New("access: the login was refused")
 )
 
 // Claims are what a login says of somebody.

@@ -154,7 +154,7 @@ func (s Scope) Covers(project string) bool {
 	if s == Everything {
 		return true
 	}
-	if folder, ok := strings.CutSuffix(string(s), "*"); ok {
+	if folder, ok := s.folder(); ok {
 		return len(project) > len(folder) && strings.HasPrefix(project, folder)
 	}
 	return project != "" && string(s) == project
@@ -162,7 +162,7 @@ func (s Scope) Covers(project string) bool {
 
 // Within tells whether all that s covers other covers too.
 func (s Scope) Within(other Scope) bool {
-	switch folder, ok := strings.CutSuffix(string(other), "*"); {
+	switch folder, ok := other.folder(); {
 	case other == Everything || s == other:
 		return true
 	case s == Everything || !ok:
@@ -170,4 +170,12 @@ func (s Scope) Within(other Scope) bool {
 	default:
 		return strings.HasPrefix(string(s), folder) && len(s) > len(folder)
 	}
+}
+
+// folder is what all projects of a scope begin with that ends in /*.
+func (s Scope) folder() (string, bool) {
+	if !strings.HasSuffix(string(s), "/*") {
+		return "", false
+	}
+	return string(s[:len(s)-1]), true
 }

@@ -101,11 +101,11 @@ var (
 	ErrBeyond = errors.New("access: a token may no more than who makes it")
 )
 
-// NewToken makes a token of what is asked for: its maker's bindings bound it. A
-// zero end is that of the default.
-func NewToken(secret string, t Token, maker []Binding, now time.Time) (Token, error) {
-	if t.Ends.IsZero() {
-		t.Ends = now.Add(TokenDefault)
+// NewToken makes a token of what is asked for, good for so long (0:
+// TokenDefault). Its maker's bindings bound it.
+func NewToken(secret string, t Token, life time.Duration, maker []Binding, now time.Time) (Token, error) {
+	if life == 0 {
+		life = TokenDefault
 	}
 	control := func(c rune) bool { return c < ' ' || c == 0x7f || c == '�' }
 	switch {
@@ -113,7 +113,7 @@ func NewToken(secret string, t Token, maker []Binding, now time.Time) (Token, er
 		return Token{}, ErrName
 	case len(t.Scopes) == 0 || len(t.Scopes) > mostScopes:
 		return Token{}, ErrScopes
-	case !t.Ends.After(now) || t.Ends.Sub(now) > TokenMost:
+	case life < 0 || life > TokenMost:
 		return Token{}, ErrExpiry
 	}
 	for _, s := range t.Scopes {
@@ -121,7 +121,7 @@ func NewToken(secret string, t Token, maker []Binding, now time.Time) (Token, er
 			return Token{}, fmt.Errorf("%w: not %s in %s", ErrBeyond, t.Role, s)
 		}
 	}
-	t.ID, t.Digest, t.Made, t.Used = SecretID(secret), Digest(secret), now, time.Time{}
+	t.ID, t.Digest, t.Made, t.Ends, t.Used = SecretID(secret), Digest(secret), now, now.Add(life), time.Time{}
 	t.Scopes = slices.Clone(t.Scopes)
 	return t, nil
 }

@@ -1,0 +1,119 @@
+package access_test
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/relevo-ci/relevo/shared/access"
+	domain "github.com/relevo-ci/relevo/shared/domain/access"
+)
+
+// TestPolicyIsTheDomainsTable holds casbin's answers equal to the domain's, for
+// every role, scope, project and permission, and for what is none.
+func TestPolicyIsTheDomainsTable(t *testing.T) {
+	p, err := access.NewPolicy()
+	if err != nil {
+		t.Fatal(err)
+	}
+	what := []domain.Permission{"", "fly", "viewer"}
+	for _, r := range domain.Rules() {
+		what = append(what, r.Permission)
+	}
+	roles := append(domain.Roles(), "", "root", "*", "view")
+	asked, yes := 0, 0
+	for _, role := range roles {
+		for _, scope := range []domain.Scope{"*", "a/*", "a/b", "a/b/*", "", "a*", "/*"} {
+			for _, project := range []string{"", "a", "a/", "a/b", "a/b/c", "a/bc", "b", "*", "a/*"} {
+				for _, permission := range what {
+					list := []domain.Binding{{Scope: scope, Role: role}}
+					got, want := p.Allowed(list, permission, project), domain.Allowed(list, permission, project)
+					if got != want {
+						t.Errorf("%q in %q: %q in %q is %v, the domain says %v", role, scope, permission, project, got, want)
+					}
+					if asked++; got {
+						yes++
+					}
+				}
+			}
+		}
+	}
+	if yes == 0 || yes == asked {
+		t.Errorf("%d of %d are allowed", yes, asked)
+	}
+	two := []domain.Binding{{Scope: "a", Role: domain.Viewer}, {Scope: "b", Role: domain.Admin}}
+	if !p.Allowed(two, domain.View, "a") || p.Allowed(two, domain.Run, "a") || !p.Allowed(two, domain.Run, "b") {
+		t.Error("one binding's role counts in another's project")
+	}
+}
+
+func TestPolicyOfManyAtOnce(t *testing.T) {
+	p, err := access.NewPolicy()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for i := range 50 {
+				if !p.Allowed(domain.All(domain.Admin), domain.ManageAccess, fmt.Sprint(i)) {
+					t.Error("refused")
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func BenchmarkAllowed(b *testing.B) {
+	p, err := access.NewPolicy()
+	if err != nil {
+		b.Fatal(err)
+	}
+	list := []domain.Binding{{Scope: "github/acme/*", Role: domain.Developer}}
+	for b.Loop() {
+		if !p.Allowed(list, domain.Run, "github/acme/shop") {
+			b.Fatal("refused")
+		}
+	}
+}
+
+func TestLimiter(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	l := &access.Limiter{Rate: 2, Burst: 3, Now: func() time.Time { return now }}
+	for i := range 3 {
+		if d := l.Wait("ana"); d != 0 {
+			t.Errorf("request %d waits %v", i, d)
+		}
+	}
+	if d := l.Wait("ana"); d != 500*time.Millisecond {
+		t.Errorf("the fourth waits %v", d)
+	}
+	if d := l.Wait("bob"); d != 0 {
+		t.Errorf("another waits %v", d)
+	}
+	now = now.Add(500 * time.Millisecond)
+	if d := l.Wait("ana"); d != 0 {
+		t.Errorf("after that it waits %v", d)
+	}
+	for range 1000 {
+		if d := (&access.Limiter{}).Wait("ana"); d != 0 {
+			t.Fatalf("without a rate it waits %v", d)
+		}
+	}
+}
+
+// TestLimiterForgets: callers without number do not fill the memory, and one who
+// is out of tokens is not let in by it.
+func TestLimiterForgets(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	l := &access.Limiter{Rate: 1, Burst: 1, Now: func() time.Time { return now }}
+	for i := range 100_000 {
+		l.Wait(fmt.Sprint(i))
+		now = now.Add(time.Millisecond)
+	}
+	if n := l.Kept(); n > 10_000 {
+		t.Errorf("%d are kept", n)
+	}
+}
