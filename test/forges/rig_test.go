@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -36,6 +37,7 @@ import (
 	"github.com/relevo-ci/relevo/shared/logs"
 	"github.com/relevo-ci/relevo/shared/memory"
 	"github.com/relevo-ci/relevo/shared/provider"
+	"github.com/relevo-ci/relevo/shared/workers"
 )
 
 const (
@@ -69,13 +71,20 @@ type rig struct {
 	// it did.
 	fault atomic.Pointer[func(w http.ResponseWriter, r *http.Request) bool]
 
+	store *spy
+
 	mu   sync.Mutex
 	runs map[events.RunID]events.RunRequested
+	had  map[events.RunID]had // what the worker of a run was given
 }
 
-func newRig(t *testing.T, kind string) *rig {
+// newRig makes one; without a pool for strangers' jobs where so is said.
+func newRig(t *testing.T, kind string, only ...string) *rig {
 	t.Helper()
-	r := &rig{t: t, kind: kind, server: forgetest.New(t, kind), log: &journal{}, runs: map[events.RunID]events.RunRequested{}}
+	r := &rig{
+		t: t, kind: kind, server: forgetest.New(t, kind), log: &journal{}, runs: map[events.RunID]events.RunRequested{}, had: map[events.RunID]had{},
+		store: &spy{Store: memory.New(time.Now, "test")},
+	}
 	r.work, r.forked = r.repository(shop), ""
 	gate := httptest.NewServer(http.HandlerFunc(r.gate))
 	t.Cleanup(gate.Close)
@@ -88,11 +97,12 @@ func newRig(t *testing.T, kind string) *rig {
 	log := slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	policy := pipeline.DefaultPolicy()
 	policy.Lease = time.Hour
-	workers := fake.New()
-	workers.Launched = func(l execution.Launch) { go r.play(l) }
+	provided := fake.New()
+	provided.Launched = func(l execution.Launch) { go r.play(l) }
 	r.host, err = inprocess.Start(t.Context(), inprocess.Options{
-		Store: memory.New(time.Now, "test"), Fresh: true, Logs: logs.NewMemory(16 << 20), Policy: policy, OfferTTL: time.Hour,
-		Providers: map[string]provider.Provider{"fake": workers}, API: &api.API{}, Log: log, Public: "https://ci.example/",
+		Store: r.store, Fresh: true, Logs: logs.NewMemory(16 << 20), Policy: policy, OfferTTL: time.Hour,
+		Providers: map[string]provider.Provider{"fake": provided}, API: &api.API{}, Log: log, Public: "https://ci.example/",
+		Secrets: r.vault(), Workers: workers.Settings{Key: workerKey},
 		Forges: []forge.Forge{steady.New(f, steady.Settings{Rest: time.Second, Pause: time.Millisecond})},
 	})
 	if err != nil {
@@ -104,10 +114,15 @@ func newRig(t *testing.T, kind string) *rig {
 		_ = r.host.Close(ctx)
 	})
 	r.host.Tap(r.see)
-	if err := r.host.Declare(t.Context(), events.CapacityUpdated{
-		Node: "n", Provider: "fake", Capacity: events.Resources{CPU: 64000, Memory: 64 << 30, Slots: 64}, Labels: []string{"linux"}, Since: time.Now(),
-	}); err != nil {
-		t.Fatal(err)
+	for _, pool := range []events.PoolID{inprocess.Pool, inprocess.Pool.Untrusted()} {
+		if pool.IsUntrusted() && slices.Contains(only, noUntrusted) {
+			continue
+		}
+		if err := r.host.Declare(t.Context(), events.CapacityUpdated{
+			Pool: pool, Node: "n", Provider: "fake", Capacity: events.Resources{CPU: 64000, Memory: 64 << 30, Slots: 64}, Labels: []string{"linux"}, Since: time.Now(),
+		}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	r.serve()
 	return r
@@ -182,6 +197,7 @@ func (r *rig) play(l execution.Launch) {
 		}
 	}
 	say(execution.Hello, nil)
+	r.ask(l)
 	if r.hold != nil {
 		select {
 		case <-r.hold:

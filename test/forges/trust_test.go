@@ -61,7 +61,7 @@ func (r *rig) run(o client.DeliveryOutcome) (events.RunRequested, string) {
 		req = r.runs[events.RunID(o.Run)]
 		return req.Run != ""
 	})
-	for _, script := range []string{"make", "stolen", "worse"} {
+	for _, script := range []string{"make", "mine", "stolen", "worse"} {
 		if strings.Contains(string(req.Spec), `"`+script+`"`) {
 			return req, script
 		}
