@@ -71,7 +71,7 @@ type ChangeReceived struct {
 	Change Change `json:"change"`
 	// Title of the request.
 	Title string `json:"title,omitempty"`
-	// Link to it, for people.
+	// Link to the repository, for people.
 	Link string `json:"link,omitempty"`
 }
 

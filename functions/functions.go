@@ -58,7 +58,8 @@ type Deps struct {
 	// Public is the address that links for people begin with; empty: there are
 	// none.
 	Public string
-	// CDEvents are told of runs and jobs besides.
+	// CDEvents are told of runs, jobs and changes besides, and those of others taken
+	// from the broker.
 	CDEvents bool
 	// Feed may be nil: then nobody watches.
 	Feed feed.Feed
@@ -107,7 +108,7 @@ func All(d Deps) []fn.Function {
 		deadlettered.New(d.Dead),
 	}
 	if d.CDEvents {
-		all = append(all, runrequestedcdevents.New(d.Runs, d.Public))
+		all = append(all, runrequestedcdevents.New(d.Runs, d.Doors, d.Public))
 	}
 	if d.Feed != nil {
 		all = append(all, eventrecorded.New(d.Feed))

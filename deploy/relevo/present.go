@@ -68,6 +68,10 @@ func (s *session) one(e events.Envelope) {
 		if d, err := events.Decode[events.JobCancelled](e); err == nil {
 			s.unfollow(d.Data.AttemptRef)
 		}
+	case events.TypeAwaitRequested:
+		if d, err := events.Decode[events.AwaitRequested](e); err == nil && d.Data.Approval && s.ask != nil {
+			defer func() { s.asked <- d.Data }()
+		}
 	case events.TypeAssignmentCreated:
 		if d, err := events.Decode[events.AssignmentCreated](e); err == nil {
 			s.hold(d.Data.Assignment, true)

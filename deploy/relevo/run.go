@@ -37,7 +37,8 @@ func runCommand() *cobra.Command {
 FILE may be left out where the project has one pipeline in .relevo.
 Steps run in the current folder: as processes without isolation
 (--provider process), or in containers with that folder mounted at
-/workspace (--provider docker). Ctrl-C cancels, twice leaves at once.`,
+/workspace (--provider docker). Ctrl-C cancels, twice leaves at once.
+A job that awaits an approval asks for it on the terminal.`,
 		Example: `  relevo run
   relevo run .relevo/build.yaml --job test
   relevo run ci.yaml --provider docker --image golang:1.26
@@ -77,6 +78,9 @@ func run(ctx context.Context, f runFlags, args []string) error {
 		return &status{code: exitUsage}
 	}
 	if err := only(spec, f.job); err != nil {
+		return usage(err)
+	}
+	if err := mayWait(spec, atTerminal()); err != nil {
 		return usage(err)
 	}
 	raw, err := json.Marshal(spec)

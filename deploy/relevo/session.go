@@ -26,6 +26,8 @@ type session struct {
 	final chan events.Envelope
 	free  chan struct{} // signalled when an assignment is released
 	tails map[events.AttemptRef]*follower
+	ask   *asker // nil where the run awaits no approval
+	asked chan events.AwaitRequested
 }
 
 func newSession(ctx context.Context, f runFlags, spec *pipeline.Spec, req events.RunRequested) (*session, error) {
@@ -46,10 +48,30 @@ func newSession(ctx context.Context, f runFlags, spec *pipeline.Spec, req events
 		return nil, err
 	}
 	s.parts = p
+	if err := s.mayAsk(spec); err != nil {
+		s.close()
+		return nil, err
+	}
 	s.view = newView(spec, req)
 	p.host.Tap(s.see)
 	go s.present()
 	return s, nil
+}
+
+// mayAsk gets the terminal ready where a job awaits an approval.
+func (s *session) mayAsk(spec *pipeline.Spec) (err error) {
+	n := 0
+	for i := range spec.Jobs {
+		if a := spec.Jobs[i].Await; a != nil && a.Approval {
+			n++
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	s.asked = make(chan events.AwaitRequested, n) // each job awaits once
+	s.ask, err = newAsker()
+	return err
 }
 
 // see takes an event from the bus: it must be quick.
@@ -74,6 +96,11 @@ func (s *session) play(ctx context.Context, stop <-chan os.Signal) error {
 	if err := s.host.Submit(ctx, s.req); err != nil {
 		return infra(err)
 	}
+	if s.ask != nil {
+		asking, over := context.WithCancel(ctx)
+		defer over()
+		go s.approvals(asking)
+	}
 	var last events.Envelope
 	for last.ID == "" {
 		select {
@@ -82,6 +109,7 @@ func (s *session) play(ctx context.Context, stop <-chan os.Signal) error {
 			s.view.Notice("cancelling: once more to leave at once")
 			go func(again <-chan os.Signal) {
 				<-again
+				s.ask.close()
 				os.Exit(exitCancelled)
 			}(stop)
 			stop = nil // the second signal is not for this loop
@@ -123,6 +151,7 @@ func (s *session) drain() {
 }
 
 func (s *session) close() {
+	s.ask.close()
 	s.parts.close()
 	if s.file != nil {
 		_ = s.file.Close()

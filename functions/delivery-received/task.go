@@ -54,6 +54,7 @@ func (t *task) work(ctx context.Context) error {
 	}
 	t.ending.Event, t.ending.Action, t.ending.Repository = h.Event, h.Action, h.Repository.Name
 	t.ending.Ref, t.ending.SHA, t.ending.Actor = h.Ref, h.SHA, h.Actor.Login
+	t.ending.Change = trigger.ChangeOf(t.delivery.ID, h)
 	also := h.Also
 	h.Also = nil
 	for i, one := range append([]trigger.Happening{h}, also...) {

@@ -35,6 +35,9 @@ the first append theirs.
 		for _, also := range f.Also {
 			on += ", `" + string(also) + "`"
 		}
+		if f.Under != "" {
+			on += ", `" + f.Under + "*`"
+		}
 		fmt.Fprintf(&b, "| [%s](../functions/%s) | %s | %s | %s |\n", f.Name, f.Name, f.Context, on, f.Doc)
 	}
 	return b.Bytes()

@@ -1,18 +1,24 @@
-// Package runrequestedcdevents is the bridge to CDEvents: it tells of runs and
-// jobs in the words that other CI/CD systems share (cdevents.dev, 0.4.1), as
-// pipelineRun and taskRun events. They go to the broker beside Relevo's own.
+// Package runrequestedcdevents is the bridge to CDEvents: it tells of runs, jobs
+// and pull requests in the words that other CI/CD systems share (cdevents.dev,
+// 0.4.1), and takes in what others tell in them on the same broker.
 //
-// The events are written here and not by the CDEvents SDK, which compiles every
-// schema that there is when a process starts: 60 ms for functions that wake in
-// ten. A test holds each to the SDK's own validation instead.
+// What it tells of a run follows from the run's state, not from the event that
+// it answers: that event only says when. So each event makes up for those that
+// never came, and where none comes any more the clock asks. What was told stands
+// beside in the store, and what is being told in the outbox.
 package runrequestedcdevents
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"strings"
 
 	"github.com/relevo-ci/relevo/events"
+	"github.com/relevo-ci/relevo/shared/cdevents"
+	"github.com/relevo-ci/relevo/shared/domain/execution"
 	"github.com/relevo-ci/relevo/shared/domain/pipeline"
+	"github.com/relevo-ci/relevo/shared/domain/trigger"
 	"github.com/relevo-ci/relevo/shared/fn"
 	"github.com/relevo-ci/relevo/shared/state"
 )
@@ -24,123 +30,77 @@ var also = []events.Type{
 	events.TypeRunStarted, events.TypeRunCompleted, events.TypeRunFailed, events.TypeRunCancelled,
 	events.TypeJobStarted, events.TypeAwaitRequested,
 	events.TypeJobCompleted, events.TypeJobFailed, events.TypeJobCancelled, events.TypeJobRetried,
+	events.TypeNewsRequested, events.TypeChangeReceived,
 }
 
 // New makes the function. public is the address that links for people begin
 // with; empty: there are none. What it tells has ids that are derived from what
 // it is about: told twice, it is one event.
-func New(runs *state.Runs, public string) fn.Function {
-	b := bridge{runs: runs, public: public}
+func New(runs *state.Runs, front *state.Front, public string) fn.Function {
+	b := bridge{runs: runs, front: front, public: strings.TrimSuffix(public, "/"), source: cdevents.SourceOf(public)}
 	return fn.Function{
-		Name: name, Context: events.Pipeline, On: events.TypeRunRequested, Also: also,
-		Doc: "tells of runs and jobs as CDEvents", Handle: b.handle,
+		Name: name, Context: events.Pipeline, On: events.TypeRunRequested, Also: also, Under: execution.CDEventPrefix,
+		Doc: "tells of runs, jobs and changes as CDEvents, and takes those of others in", Handle: b.handle,
 	}
 }
 
 type bridge struct {
 	runs   *state.Runs
-	public string
+	front  *state.Front
+	public string // without a slash at its end
+	source string
 }
 
 func (b bridge) handle(ctx context.Context, e events.Envelope) ([]events.Envelope, error) {
-	n, err := read(e)
-	if err != nil || n == nil {
-		return nil, err
+	var out []events.Envelope
+	var err error
+	switch {
+	case strings.HasPrefix(string(e.Type), execution.CDEventPrefix):
+		out, err = b.takeIn(ctx, e)
+	case e.Type == events.TypeChangeReceived:
+		out, err = b.tellChange(ctx, e)
+	default:
+		out, err = b.tellRun(ctx, e)
 	}
-	run, _, err := b.runs.Load(ctx, events.RunID(e.RunID))
+	if err != nil && fn.KindOf(err) == fn.Stale {
+		return nil, nil // what stands is told of again
+	}
+	return out, err
+}
+
+// tellRun tells what of a run was not told yet.
+func (b bridge) tellRun(ctx context.Context, e events.Envelope) ([]events.Envelope, error) {
+	id := events.RunID(e.RunID)
+	run, _, err := b.runs.Load(ctx, id)
 	if errors.Is(err, state.ErrNoRun) {
-		return nil, nil // it is over for a week
+		return nil, b.front.ForgetNews(ctx, string(id)) // it is over for a week
 	}
 	if err != nil {
 		return nil, err
 	}
-	out, err := b.tell(run, *n, e)
+	change, err := b.changeOf(ctx, run.Request().Trigger)
+	if err != nil {
+		return nil, err
+	}
+	all, err := b.story(run, change, e)
 	if err != nil {
 		return nil, fn.Faultf(fn.Invalid, "%s: encode: %w", name, err)
 	}
-	return []events.Envelope{out}, nil
+	res, err := b.front.Tell(ctx, name, e, string(id), id, run.State.Final(), all)
+	return res.Emitted, err
 }
 
-// news is what an event says, in the words of CDEvents.
-type news struct {
-	predicate string
-	job       events.JobKey // of a taskRun; empty: the run itself
-	attempt   int
-	outcome   string
-	errors    string
-}
-
-// The outcomes that CDEvents names.
-const (
-	success = "success"
-	failure = "failure"
-	cancel  = "cancel"
-	broken  = "error" // no fault of the author's
-)
-
-// read gives what an event says; nil where CDEvents has no word for it.
-func read(e events.Envelope) (*news, error) {
-	switch e.Type {
-	case events.TypeRunRequested:
-		return &news{predicate: "queued"}, nil
-	case events.TypeRunStarted:
-		return &news{predicate: "started"}, nil
-	case events.TypeRunCompleted:
-		return &news{predicate: "finished", outcome: success}, nil
-	case events.TypeRunFailed:
-		ev, err := events.Decode[events.RunFailed](e)
-		return &news{predicate: "finished", outcome: outcome(ev.Data.Verdict), errors: ev.Data.Reason}, err
-	case events.TypeRunCancelled:
-		ev, err := events.Decode[events.RunCancelled](e)
-		return &news{predicate: "finished", outcome: cancel, errors: ev.Data.Reason}, err
-	case events.TypeJobStarted:
-		ev, err := events.Decode[events.JobStarted](e)
-		return &news{predicate: "started", job: ev.Data.Job, attempt: ev.Data.Attempt}, err
-	case events.TypeAwaitRequested:
-		ev, err := events.Decode[events.AwaitRequested](e)
-		return &news{predicate: "started", job: ev.Data.Job}, err
+// takeIn takes the CDEvent of another system in, as one that it sends itself.
+func (b bridge) takeIn(ctx context.Context, e events.Envelope) ([]events.Envelope, error) {
+	if e.Source == b.source {
+		return nil, nil
 	}
-	return readEnd(e)
-}
-
-// readEnd is read for the ends of attempts.
-func readEnd(e events.Envelope) (*news, error) {
-	end := func(ref events.AttemptRef, outcome, errors string) *news {
-		return &news{predicate: "finished", job: ref.Job, attempt: ref.Attempt, outcome: outcome, errors: errors}
+	body, err := json.Marshal(e)
+	if err != nil {
+		return nil, fn.Faultf(fn.Invalid, "%s: encode: %w", name, err)
 	}
-	switch e.Type {
-	case events.TypeJobCompleted:
-		ev, err := events.Decode[events.JobCompleted](e)
-		return end(ev.Data.AttemptRef, success, ""), err
-	case events.TypeJobFailed:
-		ev, err := events.Decode[events.JobFailed](e)
-		return end(ev.Data.AttemptRef, outcome(ev.Data.Verdict), ev.Data.Reason), err
-	case events.TypeJobRetried:
-		ev, err := events.Decode[events.JobRetried](e)
-		return end(ev.Data.AttemptRef, outcome(ev.Data.Verdict), ev.Data.Reason), err
-	case events.TypeJobCancelled:
-		ev, err := events.Decode[events.JobCancelled](e)
-		return end(ev.Data.AttemptRef, cancel, ev.Data.Reason), err
-	}
-	return nil, nil
-}
-
-func outcome(v events.Verdict) string {
-	switch v {
-	case events.Succeeded:
-		return success
-	case events.Failed, events.Timeout:
-		return failure
-	case events.Cancelled:
-		return cancel
-	}
-	return broken
-}
-
-// jobName is what people call a job.
-func jobName(run *pipeline.Run, key events.JobKey) string {
-	if j := run.Job(key); j != nil && j.Name != "" {
-		return j.Name
-	}
-	return string(key)
+	got, err := b.front.Receive(ctx, name, trigger.Arrival{
+		Source: pipeline.CloudEvent, Sender: e.Source + " " + e.ID, Event: string(e.Type), Actor: "broker",
+	}, body)
+	return got.Emitted, err
 }

@@ -1,9 +1,9 @@
 package runrequestedcdevents_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -14,9 +14,11 @@ import (
 	"github.com/cloudevents/sdk-go/v2/event"
 
 	"github.com/relevo-ci/relevo/events"
+	clockticked "github.com/relevo-ci/relevo/functions/clock-ticked"
 	bridge "github.com/relevo-ci/relevo/functions/run-requested-cdevents"
 	"github.com/relevo-ci/relevo/shared/domain/expression"
 	"github.com/relevo-ci/relevo/shared/domain/pipeline"
+	"github.com/relevo-ci/relevo/shared/domain/trigger"
 	"github.com/relevo-ci/relevo/shared/fn"
 	"github.com/relevo-ci/relevo/shared/memory"
 	"github.com/relevo-ci/relevo/shared/state"
@@ -24,191 +26,457 @@ import (
 
 const id events.RunID = "01J00000000000000000000001"
 
-var (
-	now     = time.Date(2030, 1, 1, 0, 0, 0, 123e6, time.UTC)
-	ref     = events.RunRef{Run: id}
-	job     = events.JobRef{Run: id, Job: "a.0"}
-	attempt = events.AttemptRef{JobRef: job, Attempt: 2, Fence: events.Fence{Epoch: 1, Counter: 2}}
-)
-
-// all are events that the bridge hears of, each once at least.
-var all = []events.Data{
-	events.RunRequested{RunRef: ref},
-	events.RunStarted{RunRef: ref},
-	events.RunCompleted{RunRef: ref},
-	events.RunFailed{RunRef: ref, Verdict: events.Failed, Reason: "a: exit status 1"},
-	events.RunFailed{RunRef: ref, Verdict: events.Infra, Reason: "evicted"},
-	events.RunCancelled{RunRef: ref, Reason: "enough"},
-	events.JobStarted{AttemptRef: attempt},
-	events.AwaitRequested{JobRef: job},
-	events.JobCompleted{AttemptRef: attempt},
-	events.JobFailed{AttemptRef: attempt, Verdict: events.Timeout, Reason: "too long"},
-	events.JobRetried{AttemptRef: attempt, Verdict: events.Infra, Reason: "lost"},
-	events.JobCancelled{AttemptRef: attempt},
-	events.JobFailed{AttemptRef: events.AttemptRef{JobRef: job}, Verdict: events.Rejected},
+// desk has one run, and the bridge.
+type desk struct {
+	*testing.T
+	now   time.Time
+	runs  *state.Runs
+	front *state.Front
+	fn    fn.Function
+	all   []events.Envelope // that the run emitted
+	asked int
 }
 
-// runs has one run.
-func runs(t *testing.T, req events.RunRequested) *state.Runs {
+var jobs = []pipeline.JobSpec{
+	{ID: "a", Key: "a.0", Name: expression.Text("a"), Retry: &pipeline.Retry{Max: 1}},
+	{ID: "gate", Key: "gate", Name: expression.Text("The gate"), Await: &pipeline.Await{Approval: true}},
+	{ID: "last", Key: "last", Name: expression.Text("last"), Needs: []string{"gate"}},
+}
+
+func newDesk(t *testing.T, public string, req events.RunRequested) *desk {
 	t.Helper()
-	spec, err := json.Marshal(pipeline.Spec{Jobs: []pipeline.JobSpec{{ID: "a", Key: "a.0", Name: expression.Text("a")}}})
+	d := &desk{T: t, now: time.Date(2030, 1, 1, 0, 0, 0, 123e6, time.UTC)}
+	c := &state.Committer{Store: memory.New(func() time.Time { return d.now }, "test")}
+	d.runs = &state.Runs{Committer: c, Policy: pipeline.DefaultPolicy()}
+	d.front = &state.Front{Committer: c}
+	d.fn = bridge.New(d.runs, d.front, public)
+	spec, err := json.Marshal(pipeline.Spec{Jobs: jobs})
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.RunRef, req.Spec = ref, spec
-	r := &state.Runs{Committer: &state.Committer{Store: memory.New(func() time.Time { return now }, "test")}, Policy: pipeline.DefaultPolicy()}
-	if _, err := r.Create(t.Context(), "api", req); err != nil {
+	req.RunRef, req.Spec = events.RunRef{Run: id}, spec
+	res, err := d.runs.Create(t.Context(), "api", req)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return r
+	d.all = res.Emitted
+	return d
 }
 
-// tell gives the CDEvent for an event, as the SDK reads it.
-func tell(t *testing.T, f fn.Function, d events.Data) (cdevents.CDEventReaderV04, events.Envelope) {
+// do changes the run a second later.
+func (d *desk) do(decide func(r *pipeline.Run, em *events.Emitter)) {
+	d.Helper()
+	d.now, d.asked = d.now.Add(time.Second), d.asked+1
+	cause := events.Envelope{ID: fmt.Sprint("cause", d.asked), Source: "/relevo/test", Subject: "x", Type: events.TypeClockTicked, Time: d.now, Data: []byte("{}")}
+	res, err := d.runs.Change(d.Context(), "test", cause, id, func(r *pipeline.Run, em *events.Emitter, _ uint32) error {
+		decide(r, em)
+		return nil
+	})
+	if err != nil {
+		d.Fatal(err)
+	}
+	d.all = append(d.all, res.Emitted...)
+}
+
+// attempt runs a job to its end.
+func (d *desk) attempt(key events.JobKey, v events.Verdict, reason string) {
+	d.Helper()
+	d.now = d.now.Add(time.Minute) // past a back-off
+	ref := events.AttemptRef{JobRef: events.JobRef{Run: id, Job: key}}
+	run, _, err := d.runs.Load(d.Context(), id)
+	if err != nil {
+		d.Fatal(err)
+	}
+	if !run.Job(key).NotBefore.IsZero() {
+		res, _, err := d.runs.Fire(d.Context(), ref.Subject(), false)
+		if err != nil {
+			d.Fatal(err)
+		}
+		d.all = append(d.all, res.Emitted...)
+	}
+	d.do(func(r *pipeline.Run, em *events.Emitter) {
+		ref.Attempt = r.Job(key).Attempt
+		offer := events.OfferFor(ref.JobRef, ref.Attempt)
+		a := events.AssignmentCreated{
+			AssignmentRef: events.AssignmentRef{Pool: "x", Assignment: events.AssignmentFor(offer)}, Offer: offer,
+			For: ref, Node: "n", Worker: "w",
+		}
+		if got, _, why := r.Accept(em, 1, a); got != pipeline.Launch {
+			d.Fatalf("assignment of %s: %v %s", key, got, why)
+		}
+		ref.Fence = r.Job(key).Current().Fence
+	})
+	d.do(func(r *pipeline.Run, em *events.Emitter) {
+		if !r.Hello(em, ref, "w", "nonce") {
+			d.Fatalf("hello of %s refused", key)
+		}
+	})
+	d.do(func(r *pipeline.Run, em *events.Emitter) {
+		r.End(em, events.JobEnded{AttemptRef: ref, Verdict: v, Reason: reason})
+	})
+}
+
+// whole plays a run with all that there is to tell.
+func (d *desk) whole() {
+	d.Helper()
+	d.do(func(r *pipeline.Run, em *events.Emitter) { r.Start(em) })
+	d.attempt("a.0", events.Failed, "exit status 1")
+	d.attempt("a.0", events.Succeeded, "")
+	d.do(func(r *pipeline.Run, em *events.Emitter) {
+		r.Match(em, events.AwaitMatched{JobRef: events.JobRef{Run: id, Job: "gate"}, By: "ada"})
+	})
+	d.attempt("last", events.Infra, "evicted")
+	d.attempt("last", events.Infra, "evicted")
+	d.attempt("last", events.Infra, "evicted")
+}
+
+// hears lets the bridge hear an event, and gives what it tells.
+func (d *desk) hears(e events.Envelope) []events.Envelope {
+	d.Helper()
+	if !d.fn.Takes(e.Type) {
+		return nil
+	}
+	out, err := d.fn.Handle(d.Context(), e)
+	if err != nil {
+		d.Fatal(err)
+	}
+	return out
+}
+
+// valid reads a CDEvent by the SDK, which must find nothing wrong with it, and
+// make the same CloudEvent of it.
+func valid(t *testing.T, e events.Envelope) cdevents.CDEventReaderV04 {
 	t.Helper()
-	e, err := events.New("e1", "/relevo/x", "", now, d)
+	read, err := v04.NewFromJsonBytes(e.Data)
+	if err == nil {
+		err = cdevents.Validate(read)
+	}
+	if err != nil {
+		t.Fatalf("%s is not valid: %v\n%s", e.Type, err, e.Data)
+	}
+	want, err := cdevents.AsCloudEvent(read)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !f.Takes(e.Type) {
-		t.Fatalf("nobody hears %s", e.Type)
+	text, err := json.Marshal(e)
+	var got event.Event
+	if err != nil || json.Unmarshal(text, &got) != nil || got.Validate() != nil {
+		t.Fatalf("%s is no CloudEvent (%v)", text, err)
 	}
-	out, err := f.Handle(t.Context(), e)
-	if err != nil || len(out) != 1 {
-		t.Fatalf("%s: %v, %v", e.Type, out, err)
+	if got.ID() != want.ID() || got.Type() != want.Type() || got.Source() != want.Source() || got.Subject() != want.Subject() || got.DataContentType() != want.DataContentType() {
+		t.Errorf("sent %s\nthe SDK would %s", got, want)
 	}
-	read, err := v04.NewFromJsonBytes(out[0].Data)
-	if err != nil {
-		t.Fatalf("%s: %v\n%s", e.Type, err, out[0].Data)
-	}
-	if err := cdevents.Validate(read); err != nil {
-		t.Fatalf("%s is not valid: %v\n%s", e.Type, err, out[0].Data)
-	}
-	return read, out[0]
+	return read
 }
 
-// TestEachIsValid holds every event to the SDK's validation, and its CloudEvent
-// to what the SDK makes of it.
-func TestEachIsValid(t *testing.T) {
-	for _, public := range []string{"", "https://ci.example.com/"} {
-		f := bridge.New(runs(t, events.RunRequested{Pipeline: "ci"}), public)
-		types := map[string]bool{}
-		for _, d := range all {
-			read, e := tell(t, f, d)
-			want, err := cdevents.AsCloudEvent(read)
-			if err != nil {
-				t.Fatal(err)
-			}
-			text, err := json.Marshal(e)
-			var got event.Event
-			if err != nil || json.Unmarshal(text, &got) != nil || got.Validate() != nil {
-				t.Fatalf("%s is no CloudEvent (%v)", text, err)
-			}
-			if got.ID() != want.ID() || got.Type() != want.Type() || got.Source() != want.Source() || got.Subject() != want.Subject() || got.DataContentType() != want.DataContentType() {
-				t.Errorf("sent %s\nthe SDK would %s", got, want)
-			}
-			types[got.Type()] = true
-		}
-		want := []string{
-			"dev.cdevents.pipelinerun.finished.0.2.0", "dev.cdevents.pipelinerun.queued.0.2.0", "dev.cdevents.pipelinerun.started.0.2.0",
-			"dev.cdevents.taskrun.finished.0.2.0", "dev.cdevents.taskrun.started.0.2.0",
-		}
-		if got := slices.Sorted(maps.Keys(types)); !slices.Equal(got, want) {
-			t.Errorf("types %q, want %q", got, want)
-		}
+// telling is what a CDEvent says, for people who read this.
+func telling(t *testing.T, e events.Envelope, ids map[string]string) string {
+	t.Helper()
+	read := valid(t, e)
+	var body struct {
+		Context struct {
+			Links []struct {
+				Type string `json:"linkType"`
+				From struct {
+					ID string `json:"contextId"`
+				} `json:"from"`
+			} `json:"links"`
+		} `json:"context"`
+		Subject struct {
+			Content struct {
+				Outcome, Errors, TaskName string
+			} `json:"content"`
+		} `json:"subject"`
 	}
+	if err := json.Unmarshal(e.Data, &body); err != nil {
+		t.Fatal(err)
+	}
+	name := strings.TrimPrefix(read.GetSubjectId(), string(id)) + " " + read.GetType().Predicate
+	ids[read.GetId()] = name
+	c := body.Subject.Content
+	said := []string{read.GetType().Subject, name, c.TaskName, c.Outcome, c.Errors}
+	for _, l := range body.Context.Links {
+		said = append(said, l.Type, "of", ids[l.From.ID])
+	}
+	return strings.Join(strings.Fields(strings.Join(said, " ")), " ")
 }
 
-func TestWhatTheySay(t *testing.T) {
-	f := bridge.New(runs(t, events.RunRequested{Pipeline: "ci"}), "https://ci.example.com/")
-	for _, c := range []struct {
-		d    events.Data
-		want string
-	}{
-		{all[0], `{"pipelineName":"ci","url":"https://ci.example.com/v1/pipelines/01J00000000000000000000001"}`},
-		{all[2], `{"pipelineName":"ci","url":"https://ci.example.com/v1/pipelines/01J00000000000000000000001","outcome":"success"}`},
-		{all[3], `{"pipelineName":"ci","url":"https://ci.example.com/v1/pipelines/01J00000000000000000000001","outcome":"failure","errors":"a: exit status 1"}`},
-		{all[4], `{"pipelineName":"ci","url":"https://ci.example.com/v1/pipelines/01J00000000000000000000001","outcome":"error","errors":"evicted"}`},
-		{all[9], `{"taskName":"a.0","url":"https://ci.example.com/v1/jobs/01J00000000000000000000001.a.0","pipelineRun":{"id":"01J00000000000000000000001","source":"https://ci.example.com"},"outcome":"failure","errors":"too long"}`},
-		{all[11], `{"taskName":"a.0","url":"https://ci.example.com/v1/jobs/01J00000000000000000000001.a.0","pipelineRun":{"id":"01J00000000000000000000001","source":"https://ci.example.com"},"outcome":"cancel"}`},
+var story = []string{
+	"pipelinerun queued PATH of change",
+	"pipelinerun started PATH of queued",
+	"taskrun .gate/0 started The gate PATH of started",
+	"taskrun .a.0/1 started a PATH of started",
+	"taskrun .a.0/1 finished a failure exit status 1 PATH of .a.0/1 started",
+	"taskrun .a.0/2 started a PATH of started",
+	"taskrun .a.0/2 finished a success PATH of .a.0/2 started",
+	"taskrun .gate/0 finished The gate success PATH of .gate/0 started",
+	"taskrun .last/1 started last PATH of started",
+	"taskrun .last/1 finished last error evicted PATH of .last/1 started",
+	"taskrun .last/2 started last PATH of started",
+	"taskrun .last/2 finished last error evicted PATH of .last/2 started",
+	"taskrun .last/3 started last PATH of started",
+	"taskrun .last/3 finished last error evicted PATH of .last/3 started",
+	"pipelinerun finished error last: evicted END of started",
+}
+
+// TestTheStoryOfARun: whichever of the run's events are lost, and however often
+// and in whatever order the others come, the same is told of it, each once.
+func TestTheStoryOfARun(t *testing.T) {
+	for name, heard := range map[string]func(all []events.Envelope) []events.Envelope{
+		"all": func(all []events.Envelope) []events.Envelope { return all },
+		"each twice": func(all []events.Envelope) []events.Envelope {
+			return append(slices.Clone(all), all...)
+		},
+		"backwards": func(all []events.Envelope) []events.Envelope {
+			all = slices.Clone(all)
+			slices.Reverse(all)
+			return all
+		},
+		"the last":  func(all []events.Envelope) []events.Envelope { return all[len(all)-1:] },
+		"the first": func(all []events.Envelope) []events.Envelope { return all[:1] },
 	} {
-		_, e := tell(t, f, c.d)
-		if !strings.Contains(string(e.Data), `"content":`+c.want+"}") {
-			t.Errorf("%s\ndoes not say %s", e.Data, c.want)
+		d := newDesk(t, "https://ci.example.com/", events.RunRequested{Pipeline: "ci", Trigger: events.Trigger{Delivery: "d1"}})
+		d.whole()
+		var told []string
+		ids := map[string]string{"": "change"}
+		for _, e := range heard(d.all) {
+			for _, out := range d.hears(e) {
+				told = append(told, telling(t, out, ids))
+				if read := valid(t, out); read.GetChainId() != "d1" || out.RunID != string(id) {
+					t.Errorf("%s of the chain %q and the run %q", out.Type, read.GetChainId(), out.RunID)
+				}
+			}
+		}
+		want := slices.Clone(story)
+		want[0] = "pipelinerun queued"
+		if !slices.Equal(told, want) {
+			t.Errorf("%s: told\n%s\nwant\n%s", name, strings.Join(told, "\n"), strings.Join(want, "\n"))
 		}
 	}
 }
 
-// TestLinks holds that the links of a run lead from its end to its beginning.
-func TestLinks(t *testing.T) {
-	f := bridge.New(runs(t, events.RunRequested{Trigger: events.Trigger{Delivery: "d1"}}), "")
-	ids := map[string]string{}
-	var steps []string
-	for _, d := range []events.Data{all[0], all[1], all[6], all[8], all[2]} {
-		read, _ := tell(t, f, d)
-		if read.GetChainId() != "d1" {
-			t.Errorf("chain %q", read.GetChainId())
+// TestWhileItHappens: what is told at once is what is told in the end.
+func TestWhileItHappens(t *testing.T) {
+	var last []events.Envelope
+	for _, public := range []string{"", "https://ci.example.com/"} {
+		once, atOnce := newDesk(t, public, events.RunRequested{}), newDesk(t, public, events.RunRequested{})
+		once.whole()
+		want := once.hears(once.all[0])
+		var got []events.Envelope
+		atOnce.do(func(r *pipeline.Run, em *events.Emitter) { r.Start(em) })
+		got = append(got, atOnce.hears(atOnce.all[0])...)
+		atOnce.attempt("a.0", events.Failed, "exit status 1")
+		got = append(got, atOnce.hears(atOnce.all[0])...)
+		if len(got) != 5 {
+			t.Errorf("told %d events", len(got))
 		}
-		name := read.GetType().Subject + " " + read.GetType().Predicate
-		ids[read.GetId()] = name
-		links, err := json.Marshal(read.GetLinks())
+		for i, e := range got {
+			if string(e.Data) != string(want[i].Data) || e.ID != want[i].ID {
+				t.Errorf("told\n%s\nand in the end\n%s", e.Data, want[i].Data)
+			}
+		}
+		last = want
+	}
+	for i, want := range []string{
+		`{"pipelineName":"","url":"https://ci.example.com/v1/pipelines/` + string(id) + `"}`,
+		`{"pipelineName":"","url":"https://ci.example.com/v1/pipelines/` + string(id) + `"}`,
+		`{"taskName":"The gate","url":"https://ci.example.com/v1/jobs/` + string(id) + `.gate","pipelineRun":{"id":"` + string(id) + `","source":"https://ci.example.com"}}`,
+	} {
+		if !strings.Contains(string(last[i].Data), `"content":`+want+"}") {
+			t.Errorf("%s\ndoes not say %s", last[i].Data, want)
+		}
+	}
+}
+
+// TestTheClockAsks: where the broker loses the run's events after it took them,
+// and refuses what is told, the clock heals both, and then forgets.
+func TestTheClockAsks(t *testing.T) {
+	d := newDesk(t, "", events.RunRequested{})
+	if got := d.hears(d.all[0]); len(got) != 1 {
+		t.Fatalf("told %v", got)
+	}
+	d.whole() // unheard
+	sent := map[string]int{}
+	c := &clockticked.Clock{
+		Runs: d.runs, Pools: &state.Pools{Committer: d.runs.Committer}, Groups: &state.Groups{Committer: d.runs.Committer}, Front: d.front,
+		Publish: func(_ context.Context, es []events.Envelope) error {
+			for _, e := range es {
+				if strings.HasPrefix(string(e.Type), "dev.cdevents.") {
+					sent[telling(t, e, map[string]string{})+" "+e.ID]++
+				}
+			}
+			return nil
+		},
+		Direct: func(_ context.Context, e events.Envelope) error {
+			if e.Type == events.TypeNewsRequested { // the others are lost
+				d.hears(e)
+			}
+			return nil
+		},
+	}
+	for range 30 {
+		d.now = d.now.Add(10 * time.Second)
+		if _, _, err := c.Tick(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(sent) != len(story) {
+		t.Errorf("%d events were sent in the end, want %d: %v", len(sent), len(story), sent)
+	}
+	for what, n := range sent {
+		if n != 1 {
+			t.Errorf("%s: sent %d times", what, n)
+		}
+	}
+	left := func() (n int) {
+		ps, err := d.front.Store.Partitions(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		var back []struct {
-			Type string `json:"linkType"`
-			From struct {
-				ID string `json:"contextId"`
-			} `json:"from"`
+		for _, p := range ps {
+			docs, err := d.front.Store.List(t.Context(), p, "news")
+			if err != nil {
+				t.Fatal(err)
+			}
+			n += len(docs)
 		}
-		if err := json.Unmarshal(links, &back); err != nil {
+		return n
+	}
+	if left() != 1 {
+		t.Errorf("it is remembered %d times", left())
+	}
+	for range 3 {
+		d.now = d.now.Add(time.Hour)
+		if _, _, err := c.Tick(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		for _, l := range back {
-			steps = append(steps, fmt.Sprintf("%s %s %s", name, l.Type, ids[l.From.ID]))
-		}
 	}
-	want := []string{
-		"pipelinerun started PATH pipelinerun queued", "taskrun started PATH pipelinerun started",
-		"taskrun finished PATH taskrun started", "pipelinerun finished END pipelinerun started",
-	}
-	if !slices.Equal(steps, want) {
-		t.Errorf("links\n%s\nwant\n%s", strings.Join(steps, "\n"), strings.Join(want, "\n"))
-	}
-}
-
-func TestToldTwiceIsOneEvent(t *testing.T) {
-	f := bridge.New(runs(t, events.RunRequested{}), "")
-	_, first := tell(t, f, all[1])
-	if _, again := tell(t, f, all[1]); again.ID != first.ID || string(again.Data) != string(first.Data) {
-		t.Errorf("first %s\nthen %s", first.Data, again.Data)
+	if left() != 0 {
+		t.Error("it is remembered for ever")
 	}
 }
 
 func TestRunThatIsGone(t *testing.T) {
-	r := &state.Runs{Committer: &state.Committer{Store: memory.New(time.Now, "test")}}
-	e, err := events.New("e1", "/relevo/x", "", now, all[1])
+	d := newDesk(t, "", events.RunRequested{})
+	e := d.all[0]
+	e.RunID = "other"
+	if out := d.hears(e); len(out) > 0 {
+		t.Errorf("%v", out)
+	}
+}
+
+// TestChanges: of a pull request it tells once for each delivery, and the run
+// that came of it leads back there.
+func TestChanges(t *testing.T) {
+	for action, want := range map[string]string{
+		"opened": "created", "synchronize": "updated", "labeled": "updated", "closed": "abandoned", "merged": "merged", "assigned": "",
+	} {
+		h := trigger.Happening{
+			Forge: "github", Event: "pull_request", Action: strings.Replace(action, "merged", "closed", 1),
+			Repository: trigger.Repository{Name: "acme/shop", Link: "https://github.com/acme/shop"},
+			Pull:       &trigger.Pull{Number: 7, Title: "Sell more", Merged: action == "merged"},
+		}
+		d := newDesk(t, "", events.RunRequested{Trigger: events.Trigger{Event: "pull_request", Delivery: arrived.ID(), PullRequest: 7}})
+		if _, err := d.front.Receive(t.Context(), "webhook", arrived, []byte("{}")); err != nil {
+			t.Fatal(err)
+		}
+		res, err := d.front.Finish(t.Context(), events.Envelope{ID: "work"}, arrived.ID(), 1, trigger.Ending{Change: trigger.ChangeOf(arrived.ID(), h)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids, told := map[string]string{}, []string{}
+		for range 2 {
+			for _, e := range append(res.Emitted, d.all...) {
+				for _, out := range d.hears(e) {
+					if read := valid(t, out); read.GetChainId() != string(arrived.ID()) {
+						t.Errorf("chain %s", read.GetChainId())
+					}
+					told = append(told, telling(t, out, ids))
+				}
+			}
+		}
+		chain := []string{"change github/acme/shop/7 " + want, "pipelinerun queued PATH of github/acme/shop/7 " + want}
+		if want == "" {
+			chain = []string{"pipelinerun queued"}
+		}
+		if !slices.Equal(told, chain) {
+			t.Errorf("%s is told as %q", action, told)
+		}
+	}
+}
+
+var arrived = trigger.Arrival{Source: "github", Sender: "1", Event: "pull_request"}
+
+// TestThoseOfOthersComeIn: every event of the SDK's, whole; ours do not.
+func TestThoseOfOthersComeIn(t *testing.T) {
+	d := newDesk(t, "https://ci.example.com", events.RunRequested{})
+	n := 0
+	for _, kind := range v04.CDEventsTypes {
+		if kind.GetType().Custom != "" {
+			continue
+		}
+		n++
+		body := example(t, kind)
+		e := events.Envelope{ID: fmt.Sprint(n), Source: "https://other.example.com", Type: events.Type(kind.GetType().String()), Subject: "s", Time: d.now, Data: body}
+		for range 2 {
+			got := d.hears(e)
+			if len(got) != 1 || got[0].Type != events.TypeDeliveryReceived {
+				t.Fatalf("%s came to %v", e.Type, got)
+			}
+			in, err := events.Decode[events.DeliveryReceived](got[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			delivery, kept, err := d.front.Delivery(t.Context(), in.Data.Delivery)
+			var back events.Envelope
+			if err != nil || json.Unmarshal(kept, &back) != nil || string(back.Data) != string(body) || back.ID != e.ID || delivery.Event != string(e.Type) || delivery.Hops != 0 {
+				t.Fatalf("%s was kept as %s, %+v, %v", e.Type, kept, delivery, err)
+			}
+		}
+		e.Source, e.ID = "https://ci.example.com", "own"
+		if got := d.hears(e); len(got) > 0 {
+			t.Errorf("our own came to %v", got)
+		}
+	}
+	if n < 40 {
+		t.Errorf("the SDK has %d kinds", n)
+	}
+}
+
+// example is a CDEvent of a kind, made by the SDK.
+func example(t *testing.T, kind cdevents.CDEventV04) []byte {
+	t.Helper()
+	e, err := v04.NewCDEvent(kind.GetType().String(), "0.4.1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if out, err := bridge.New(r, "").Handle(t.Context(), e); err != nil || len(out) > 0 {
-		t.Errorf("%v, %v", out, err)
+	e.SetSource("https://other.example.com")
+	e.SetSubjectId("s")
+	raw, err := cdevents.AsJsonBytes(e)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return raw
 }
 
 // FuzzValid holds that no name or reason makes an event that is not valid.
 func FuzzValid(f *testing.F) {
-	f.Add("ci", "exit status 1", "https://ci.example.com", "d1")
-	f.Add("", "\xff\x00", "x y", "")
-	f.Fuzz(func(t *testing.T, name, reason, public, delivery string) {
+	f.Add("ci", "exit status 1", "https://ci.example.com", "d1", "https://git.example.com/a/b")
+	f.Add("", "\xff\x00", "x y", "", "http://[::1]:x")
+	f.Fuzz(func(t *testing.T, name, reason, public, delivery, link string) {
 		if strings.ContainsFunc(public, func(c rune) bool { return c <= ' ' || c > '~' || strings.ContainsRune(`%:[\]^{|}"<>`+"`", c) }) {
 			public = "" // the settings refuse it
 		}
-		b := bridge.New(runs(t, events.RunRequested{Pipeline: name, Trigger: events.Trigger{Delivery: events.DeliveryID(delivery)}}), public)
-		for _, d := range []events.Data{
-			all[0], events.RunFailed{RunRef: ref, Verdict: events.Verdict(reason), Reason: reason}, events.JobCancelled{AttemptRef: attempt, Reason: reason},
-		} {
-			tell(t, b, d)
+		d := newDesk(t, public, events.RunRequested{Pipeline: name, Trigger: events.Trigger{Delivery: events.DeliveryID(delivery)}})
+		d.do(func(r *pipeline.Run, em *events.Emitter) { r.Start(em) })
+		d.attempt("a.0", events.Failed, reason)
+		h := trigger.Happening{Forge: "f", Event: "pull_request", Action: "opened", Repository: trigger.Repository{Name: "a/" + name, Link: link}, Pull: &trigger.Pull{Number: 1, Title: reason}}
+		change, err := events.New("c", "/relevo/x", "", d.now, trigger.ChangeOf(events.DeliveryID("d"+delivery), h))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range append(d.hears(d.all[0]), d.hears(change)...) {
+			valid(t, e)
 		}
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/relevo-ci/relevo/events"
 )
@@ -30,6 +31,9 @@ type Function struct {
 	// Also are further types that trigger it: events of other systems, which
 	// have names of their own.
 	Also []events.Type
+	// Under begins the further types of another language, all of which trigger it,
+	// where a broker brings them; empty: none.
+	Under string
 	// Doc says in a line what it does.
 	Doc string
 	// Handle is set for event functions.
@@ -48,7 +52,7 @@ const Everything events.Type = "*"
 
 // Takes tells whether an event of type t triggers the function.
 func (f Function) Takes(t events.Type) bool {
-	return f.Handle != nil && (f.On == t || f.On == Everything || slices.Contains(f.Also, t))
+	return f.Handle != nil && (f.On == t || f.On == Everything || slices.Contains(f.Also, t) || f.Under != "" && strings.HasPrefix(string(t), f.Under))
 }
 
 // Kind classes an error once, for the broker and for HTTP alike.

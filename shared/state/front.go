@@ -115,6 +115,8 @@ type change[T any] struct {
 	once   string
 	decide func(f found[T], em *events.Emitter) (changed bool, err error)
 	due    func(v *T, now time.Time) time.Time
+	// beside, where set, are events of others' languages that the decision made.
+	beside func() []events.Envelope
 }
 
 // apply loads, decides and commits. A decision that changes nothing commits
@@ -142,6 +144,9 @@ func apply[T any](ctx context.Context, s *Front, c change[T]) (Result, error) {
 		if c.once != "" && c.cause.ID != "" {
 			m.Inbox = inboxKey(c.function, c.cause) + "/" + c.once
 		}
+		if c.beside != nil {
+			m.Emitted = append(m.Emitted, c.beside()...)
+		}
 		if c.due != nil {
 			m.Due = []protocol.Due{{Name: c.at.subject, At: c.due(f.value, f.moment.Now)}}
 		}
@@ -167,6 +172,8 @@ func (s *Front) Fire(ctx context.Context, p protocol.Partition, name string) (Re
 		return s.fireDelivery(ctx, at)
 	case kind == "report":
 		return s.fireReport(ctx, at)
+	case kind == newsPrefix:
+		return s.fireNews(ctx, at)
 	case kind == "schedule":
 		res, err := s.fireSchedule(ctx, at)
 		return res, nil, err

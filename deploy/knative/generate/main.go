@@ -89,7 +89,7 @@ func generate() (map[string][]byte, error) {
 	files["components/untrusted/rights/rights.yaml"] = text
 	// What nobody needs who does not ask for it.
 	const folder = "components/cdevents"
-	resources, err := manifests(files, folder, perFunction([]fn.Function{runrequestedcdevents.New(nil, "")}, nil))
+	resources, err := manifests(files, folder, perFunction([]fn.Function{runrequestedcdevents.New(nil, nil, "")}, nil))
 	files[path.Join(folder, "kustomization.yaml")] = kustomization("v1alpha1", "Component", resources)
 	return files, err
 }

@@ -140,6 +140,9 @@ func (u unit) trigger(f fn.Function) (*eventingv1.Trigger, []remark) {
 		for _, typ := range append([]events.Type{f.On}, f.Also...) {
 			anyOf = append(anyOf, eventingv1.SubscriptionsAPIFilter{Exact: map[string]string{"type": string(typ)}})
 		}
+		if f.Under != "" {
+			anyOf = append(anyOf, eventingv1.SubscriptionsAPIFilter{Prefix: map[string]string{"type": f.Under}})
+		}
 		t.Spec.Filters = []eventingv1.SubscriptionsAPIFilter{{Any: anyOf}}
 	}
 	if u.fused {

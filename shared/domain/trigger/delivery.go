@@ -93,6 +93,8 @@ type Delivery struct {
 	NotBefore time.Time `json:"notBefore,omitzero"`
 	// Outcomes, one a pipeline file, sorted by file.
 	Outcomes []Outcome `json:"outcomes,omitempty"`
+	// Change is what happened to the pull request that it tells of.
+	Change events.Change `json:"change,omitempty"`
 	// Repeats counts how often it came again, Altered how often with another
 	// body, which was refused.
 	Repeats int `json:"repeats,omitempty"`
@@ -224,6 +226,9 @@ func (d *Delivery) End(round int, e Ending, now time.Time) bool {
 		o.At, o.Reason = now, bounded(o.Reason, mostReason)
 		d.note(o)
 	}
+	if e.Change != nil {
+		d.Change = e.Change.Change
+	}
 	set := func(field *string, value string) { *field = cmp.Or(value, *field) }
 	set(&d.Event, e.Event)
 	set(&d.Action, e.Action)
@@ -278,7 +283,13 @@ func (d *Delivery) Due(nudge time.Duration, now time.Time) time.Time {
 	if d.NotBefore.After(now) {
 		return d.NotBefore
 	}
-	return now.Add(min(max(nudge, now.Sub(d.Asked.At)/4), 10*time.Minute))
+	return now.Add(Nudge(nudge, now.Sub(d.Asked.At)))
+}
+
+// Nudge is how long what waits for so long already waits until it is told again:
+// least at first, later less often.
+func Nudge(least, waited time.Duration) time.Duration {
+	return min(max(least, waited/4), 10*time.Minute)
 }
 
 // bounded cuts a text at a character, and says so.
