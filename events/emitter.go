@@ -26,6 +26,10 @@ type Emitter struct {
 	Epoch uint32
 	// Version is the one that the owner's document will have.
 	Version uint64
+	// Trace is the traceparent that events of the run go on from, where that is
+	// not the cause's: the cause may be of another run, or a timer's. Empty: the
+	// cause's if it is of the same run, else the run's own.
+	Trace string
 
 	made []Envelope
 }
@@ -46,12 +50,37 @@ func (m *Emitter) Emit(data Data) Envelope {
 	if err != nil {
 		panic(err)
 	}
-	e.Traceparent, e.Tracestate, e.Epoch = m.Cause.Traceparent, m.Cause.Tracestate, m.Epoch
+	e, e.Epoch = m.traced(e), m.Epoch
 	if m.Owner != "" && strings.HasPrefix(e.Subject+"/", strings.TrimSuffix(m.Owner, "/")+"/") {
 		e.Sequence = m.Version*sequencesPerVersion + uint64(len(m.made))
 	}
 	m.made = append(m.made, e)
 	return e
+}
+
+// Within lets events go on from a traceparent; see Trace.
+func (m *Emitter) Within(trace string) *Emitter {
+	m.Trace = trace
+	return m
+}
+
+func (m *Emitter) traced(e Envelope) Envelope {
+	from := m.Trace
+	same := m.Cause.RunID == e.RunID || e.RunID == ""
+	if from == "" && same {
+		from = m.Cause.Traceparent
+	}
+	t := e.Traced(from)
+	if e.Type == TypeRunRequested {
+		// It is what whoever asked did: of theirs, not of the run that comes of it.
+		if _, ok := ParseTraceparent(from); ok {
+			t.Traceparent = from
+		}
+	}
+	if same {
+		t.Tracestate = m.Cause.Tracestate
+	}
+	return t
 }
 
 // Emitted are the events made so far, in order.

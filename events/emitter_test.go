@@ -2,6 +2,7 @@ package events_test
 
 import (
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,7 +12,7 @@ import (
 func emitter() events.Emitter {
 	return events.Emitter{
 		Function: "job-ended",
-		Cause:    events.Envelope{ID: "cause", Type: events.TypeJobEnded, Traceparent: "tp", Tracestate: "ts"},
+		Cause:    events.Envelope{ID: "cause", Type: events.TypeJobEnded, RunID: "R", Traceparent: incoming, Tracestate: "ts"},
 		Now:      time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC),
 		Owner:    "run/R",
 		Version:  7,
@@ -47,7 +48,7 @@ func TestEmitterTells(t *testing.T) {
 	m := emitter()
 	emitTwo(&m)
 	for i, e := range m.Emitted() {
-		if e.Source != "/relevo/job-ended" || e.CauseID != "cause" || e.Traceparent != "tp" || e.Tracestate != "ts" || !e.Time.Equal(m.Now) {
+		if e.Source != "/relevo/job-ended" || e.CauseID != "cause" || !strings.HasPrefix(e.Traceparent, incoming[:36]) || e.Tracestate != "ts" || !e.Time.Equal(m.Now) {
 			t.Errorf("event %d: %+v", i, e)
 		}
 	}

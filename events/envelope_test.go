@@ -122,7 +122,7 @@ func TestNew(t *testing.T) {
 	want := events.Envelope{
 		ID: "i", Source: "/relevo/api", CauseID: "c", Type: events.TypeRunStarted, Subject: "run/R",
 		Time: time.Date(2025, 1, 2, 2, 4, 5, 678_000_000, time.UTC), Data: json.RawMessage(`{"run":"R"}`),
-		RunID: "R", PartitionKey: "R",
+		RunID: "R", PartitionKey: "R", Traceparent: events.RunRef{Run: "R"}.Context("").String(),
 	}
 	if err != nil || !reflect.DeepEqual(e, want) {
 		t.Errorf("%+v, %v", e, err)

@@ -93,8 +93,9 @@ func DeriveID(parts ...string) string {
 
 var crockford = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
 
-// New wraps data for sending. Sequence, trace context and partition key are
-// filled in by whoever publishes.
+// New wraps data for sending. Sequence and partition key are filled in by whoever
+// publishes. The trace context is the run's, or the delivery's, own: of one that
+// goes on from another trace, Traced sets that.
 func New(id, source, causeID string, at time.Time, data Data) (Envelope, error) {
 	raw, err := json.Marshal(data)
 	if err != nil {
@@ -108,7 +109,7 @@ func New(id, source, causeID string, at time.Time, data Data) (Envelope, error) 
 		e.RunID = string(r.RunOf())
 		e.PartitionKey = e.RunID
 	}
-	return e, nil
+	return e.Traced(""), nil
 }
 
 // wire is the structured JSON form. CloudEvents extensions are strings or

@@ -30,6 +30,7 @@ func ExampleNew() {
 	//   "causeid": "cause",
 	//   "runid": "01K8QWJ2M4N6P8R0S2T4V6X8ZA",
 	//   "partitionkey": "01K8QWJ2M4N6P8R0S2T4V6X8ZA",
+	//   "traceparent": "00-8b81c0c143de08849fc860fdfa426e73-9ef7a89b656657b0-01",
 	//   "data": {
 	//     "run": "01K8QWJ2M4N6P8R0S2T4V6X8ZA"
 	//   }

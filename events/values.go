@@ -78,6 +78,8 @@ type StepResult struct {
 	Exit int `json:"exit"`
 	// Millis is how long it took.
 	Millis int64 `json:"millis"`
+	// Offset is how many milliseconds after the worker began it began.
+	Offset int64 `json:"offset,omitempty"`
 	// Annotations are what it pointed people at; a bounded number.
 	Annotations []Annotation `json:"annotations,omitempty"`
 }

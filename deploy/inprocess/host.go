@@ -219,6 +219,7 @@ func (h *Host) Cancel(ctx context.Context, d events.CancelRequested) error {
 	if err != nil {
 		return err
 	}
+	e = run.Traced(e)
 	if err := h.Bus.Publish(ctx, e); err != nil {
 		return err
 	}
@@ -275,7 +276,7 @@ func (h *Host) change(c provider.Change) (events.Envelope, bool) {
 		id = events.DeriveID(id, "doomed")
 	}
 	e, err := events.New(id, "/relevo/provider", run.Job(c.Job).Last, time.Now(), d)
-	return e, err == nil
+	return run.Traced(e), err == nil
 }
 
 func (h *Host) sleep(d time.Duration) {

@@ -47,11 +47,11 @@ func (a *API) review(ctx context.Context, in *reviewInput, refused bool) (*jobOu
 		if err != nil {
 			return nil, a.fault(ctx, "answer the job", err)
 		}
-		emitted, err := awaitmatched.New(a.Runs, nil).Handle(ctx, e)
+		emitted, err := awaitmatched.New(a.Runs, nil).Handle(ctx, run.Traced(e))
 		if err != nil {
 			return nil, a.fault(ctx, "answer the job", err)
 		}
-		a.publish(ctx, append([]events.Envelope{e}, emitted...))
+		a.publish(ctx, append([]events.Envelope{run.Traced(e)}, emitted...))
 		if run, job, _, err = a.job(ctx, in.ID); err != nil {
 			return nil, err
 		}

@@ -74,6 +74,7 @@ func (a *API) registerArrivals(mux *http.ServeMux, h huma.API) {
 // arrival is one event that was sent.
 type arrival struct {
 	id, source, kind string
+	trace, state     string // the trace that it goes on with
 	body             []byte // structured
 }
 
@@ -234,7 +235,12 @@ func one(h http.Header, body []byte, where string) (arrival, *problem) {
 	if err != nil {
 		return arrival{}, located(where, "this is no CloudEvent 1.0: "+reason(err))
 	}
-	var e arrival
+	e := arrival{trace: h.Get("Traceparent"), state: h.Get("Tracestate")}
+	for name, field := range map[string]*string{"traceparent": &e.trace, "tracestate": &e.state} {
+		if len(text[name]) > 0 {
+			_ = json.Unmarshal(text[name], field) // what is no trace context is passed over
+		}
+	}
 	for name, field := range map[string]*string{"id": &e.id, "source": &e.source, "type": &e.kind} {
 		if json.Unmarshal(text[name], field) != nil || *field == "" || len(*field) > mostWord || !utf8.ValidString(*field) {
 			return arrival{}, located(where+"."+name, fmt.Sprintf("it has 1 to %d bytes", mostWord))
@@ -289,6 +295,7 @@ func (a *API) keep(ctx context.Context, e arrival, actor string, index int) (cli
 	// A source has no space: no two events have one sender's id.
 	got, err := a.Doors.Receive(ctx, name, doors.Arrival{
 		Source: pipeline.CloudEvent, Sender: e.source + " " + e.id, Event: e.kind, Actor: actor,
+		Header: map[string]string{"traceparent": e.trace, "tracestate": e.state},
 	}, e.body)
 	if err != nil {
 		var p *problem

@@ -24,7 +24,7 @@ func (a *API) cancelPipeline(ctx context.Context, in *cancelPipelineInput) (*run
 		return nil, err
 	}
 	if run.Cancelled == "" {
-		if err := a.cancel(ctx, run.Asked, moment, events.CancelRequested{RunRef: events.RunRef{Run: run.ID}}, in.Body); err != nil {
+		if err := a.cancel(ctx, run, moment, events.CancelRequested{RunRef: events.RunRef{Run: run.ID}}, in.Body); err != nil {
 			return nil, err
 		}
 		if run, _, err = a.run(ctx, run.ID); err != nil {
@@ -50,7 +50,7 @@ func (a *API) cancelJob(ctx context.Context, in *cancelJobInput) (*jobOutput, er
 	}
 	if !job.State.Final() {
 		d := events.CancelRequested{RunRef: events.RunRef{Run: run.ID}, Job: job.Key}
-		if err := a.cancel(ctx, run.Asked, moment, d, in.Body); err != nil {
+		if err := a.cancel(ctx, run, moment, d, in.Body); err != nil {
 			return nil, err
 		}
 		if run, job, _, err = a.job(ctx, in.ID); err != nil {
@@ -67,20 +67,20 @@ func (a *API) cancelJob(ctx context.Context, in *cancelJobInput) (*jobOutput, er
 // the event with what came of it. The event's id is derived: one cancel of a
 // run, or of a job, is all that there can be. It follows from what asked for the
 // run.
-func (a *API) cancel(ctx context.Context, asked string, moment protocol.Moment, d events.CancelRequested, why *client.Cancellation) error {
+func (a *API) cancel(ctx context.Context, run *pipeline.Run, moment protocol.Moment, d events.CancelRequested, why *client.Cancellation) error {
 	d.By, d.Reason = name, "cancelled on request"
 	if why != nil {
 		d.Reason = cmp.Or(why.Reason, d.Reason)
 	}
 	id := events.DeriveID("cancel.requested", string(d.Run), string(d.Job))
-	e, err := events.New(id, "/relevo/"+name, asked, moment.Now, d)
+	e, err := events.New(id, "/relevo/"+name, run.Asked, moment.Now, d)
 	if err != nil {
 		return a.fault(ctx, "cancel", err)
 	}
-	emitted, err := cancelrequested.New(a.Runs).Handle(ctx, e)
+	emitted, err := cancelrequested.New(a.Runs).Handle(ctx, run.Traced(e))
 	if err != nil {
 		return a.fault(ctx, "cancel", err)
 	}
-	a.publish(ctx, append([]events.Envelope{e}, emitted...))
+	a.publish(ctx, append([]events.Envelope{run.Traced(e)}, emitted...))
 	return nil
 }

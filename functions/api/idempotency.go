@@ -26,6 +26,8 @@ const (
 // as RunInput and JobInput are, for huma, which sees exported parts alone.
 type Keyed struct {
 	Key string `header:"Idempotency-Key" maxLength:"255" pattern:"^[!-~]+$" doc:"Names the request: sent again with the same key it has the same answer and happens once. With another body it is refused."`
+	// Traceparent is the trace that the run is to be part of.
+	Traceparent string `header:"Traceparent" maxLength:"255" doc:"A W3C trace context: the run's spans go on from it. What is none is passed over."`
 }
 
 // runID is the id of the run that a request asks for: derived from its key, so
@@ -44,8 +46,8 @@ func (a *API) runID(key string) events.RunID {
 
 // accept commits a run and sends it on its way. After it returned without an
 // error the run reaches one final state.
-func (a *API) accept(ctx context.Context, key string, req events.RunRequested) (events.RunID, error) {
-	req.Run = a.runID(key)
+func (a *API) accept(ctx context.Context, in Keyed, req events.RunRequested) (events.RunID, error) {
+	req.Run = a.runID(in.Key)
 	wanted, err := json.Marshal(req)
 	if err != nil {
 		return "", fmt.Errorf("api: encode request: %w", err)
@@ -53,7 +55,7 @@ func (a *API) accept(ctx context.Context, key string, req events.RunRequested) (
 	if a.Wake != nil {
 		a.Wake() // while the commit is on its way
 	}
-	res, err := a.Runs.Create(ctx, name, req)
+	res, err := a.Runs.CreateWithin(ctx, name, req, in.Traceparent)
 	if err != nil {
 		return "", a.fault(ctx, "accept the run", err)
 	}

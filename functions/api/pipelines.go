@@ -36,7 +36,7 @@ func (a *API) submitPipeline(ctx context.Context, in *submitPipelineInput) (*acc
 	if len(errs) > 0 {
 		return nil, wrong("the pipeline", errs, nil)
 	}
-	id, err := a.acceptSpec(ctx, in.Key, in.Body.Project, started, spec)
+	id, err := a.acceptSpec(ctx, in.Keyed, in.Body.Project, started, spec)
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +47,7 @@ func (a *API) submitPipeline(ctx context.Context, in *submitPipelineInput) (*acc
 	}, nil
 }
 
-func (a *API) acceptSpec(ctx context.Context, key, project string, started events.Trigger, spec *pipeline.Spec) (events.RunID, error) {
+func (a *API) acceptSpec(ctx context.Context, in Keyed, project string, started events.Trigger, spec *pipeline.Spec) (events.RunID, error) {
 	if err := settle(&started, spec); err != nil {
 		return "", fmt.Errorf("api: settle inputs: %w", err)
 	}
@@ -55,7 +55,7 @@ func (a *API) acceptSpec(ctx context.Context, key, project string, started event
 	if err != nil {
 		return "", fmt.Errorf("api: encode job graph: %w", err)
 	}
-	return a.accept(ctx, key, events.RunRequested{
+	return a.accept(ctx, in, events.RunRequested{
 		Pipeline: spec.Name, File: spec.File, Project: project, Trigger: started, Spec: raw,
 	})
 }

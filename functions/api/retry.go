@@ -30,7 +30,7 @@ func (a *API) retryPipeline(ctx context.Context, in *retryInput) (*acceptedOutpu
 		return nil, err
 	}
 	req.RetryOf, req.RunAttempt = run.ID, max(1, req.RunAttempt)+1
-	id, err := a.accept(ctx, in.Key, req)
+	id, err := a.accept(ctx, in.Keyed, req)
 	if err != nil {
 		return nil, err
 	}

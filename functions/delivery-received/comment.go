@@ -137,8 +137,8 @@ func (p *pipelines) stop(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		emitted, err := cancelrequested.New(p.Runs).Handle(ctx, e)
-		p.emitted = append(append(p.emitted, e), emitted...)
+		emitted, err := cancelrequested.New(p.Runs).Handle(ctx, run.Traced(e))
+		p.emitted = append(append(p.emitted, run.Traced(e)), emitted...)
 		stopped = append(stopped, string(req.Run))
 		return err
 	})

@@ -93,7 +93,7 @@ func (p *pipelines) repeat(ctx context.Context, run *pipeline.Run, req events.Ru
 	if p.Wake != nil {
 		p.Wake()
 	}
-	res, err := p.Runs.Create(ctx, name, req)
+	res, err := p.Runs.CreateWithin(ctx, name, req, p.delivery.Traceparent())
 	if err != nil {
 		return fmt.Errorf("start %s: %w", req.File, err)
 	}

@@ -238,7 +238,7 @@ func (p *pipelines) create(ctx context.Context, file string, spec *pipeline.Spec
 	if p.Wake != nil {
 		p.Wake()
 	}
-	res, err := p.Runs.Create(ctx, name, req)
+	res, err := p.Runs.CreateWithin(ctx, name, req, p.delivery.Traceparent())
 	if err != nil {
 		return "", fmt.Errorf("start %s: %w", file, err)
 	}

@@ -58,6 +58,7 @@ func takeIn(ctx context.Context, front *state.Front, run *pipeline.Run, out even
 	got, err := front.Receive(ctx, name, trigger.Arrival{
 		Source: pipeline.CloudEvent, Sender: out.Source + " " + out.ID, Event: string(out.Type),
 		Run: run.ID, Hops: run.Request().Trigger.Hops + 1,
+		Header: map[string]string{"traceparent": out.Traceparent, "tracestate": out.Tracestate},
 	}, body, out)
 	return got.Emitted, err
 }

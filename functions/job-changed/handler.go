@@ -61,7 +61,7 @@ func New(runs *state.Runs, w *workers.Workers) fn.Function {
 			if installation != moment.Installation || job == nil {
 				return nil, nil
 			}
-			cause := events.Envelope{ID: job.Last, Time: moment.Now, Traceparent: e.Traceparent, Tracestate: e.Tracestate}
+			cause := events.Envelope{ID: job.Last, Time: moment.Now, Traceparent: run.Context().String()}
 			switch {
 			case run.Holds(ref):
 				d := events.WorkerFailed{For: ref, Placement: at, Reason: "its worker is gone: " + over.reason}
@@ -113,7 +113,7 @@ func failure(ctx context.Context, runs *state.Runs, d events.WorkerFailed, id st
 	if err != nil {
 		return nil, err
 	}
-	e.Traceparent, e.Tracestate = cause.Traceparent, cause.Tracestate
+	e = e.Traced(cause.Traceparent)
 	emitted, err := workerfailed.New(runs).Handle(ctx, e)
 	if err != nil {
 		slog.WarnContext(ctx, "job-changed: left to the broker", "worker", d.Worker, "error", err)

@@ -57,6 +57,7 @@ func (s *Reports) tellLog(ctx context.Context, ref events.AttemptRef, cause stri
 	if due && to > from {
 		t.from, t.told = to, now
 	}
+	trace := t.trace
 	s.mu.Unlock()
 	if !due || to <= from {
 		return nil
@@ -72,7 +73,7 @@ func (s *Reports) tellLog(ctx context.Context, ref events.AttemptRef, cause stri
 	if err != nil {
 		return err
 	}
-	s.publish(ctx, []events.Envelope{e})
+	s.publish(ctx, []events.Envelope{e.Traced(trace)})
 	return nil
 }
 
@@ -119,7 +120,7 @@ func (s *Reports) steps(ctx context.Context, run *pipeline.Run, r execution.Repo
 		if err != nil {
 			return err
 		}
-		out = append(out, e)
+		out = append(out, run.Traced(e))
 	}
 	s.publish(ctx, out)
 	return nil

@@ -44,6 +44,7 @@ type Reports struct {
 type tail struct {
 	heard, beat, told time.Time
 	from, to          int64
+	trace             string // the run's, where it is not its own
 }
 
 // Report handles one report.
@@ -56,6 +57,7 @@ func (s *Reports) Report(ctx context.Context, r execution.Report) (execution.Rep
 		return execution.Reply{}, err
 	}
 	nonce := digest(r.Nonce)
+	s.within(r.AttemptRef, run.Trace)
 	if !run.Runs(r.AttemptRef, nonce) {
 		if !run.Holds(r.AttemptRef) {
 			return s.over(ctx, run, r, nonce)
@@ -172,6 +174,18 @@ func (s *Reports) beat(ctx context.Context, ref events.AttemptRef, nonce string,
 	return err
 }
 
+// within remembers the trace of an attempt's run: what is told of it goes on from
+// there.
+func (s *Reports) within(ref events.AttemptRef, trace string) {
+	if trace == "" {
+		return
+	}
+	t := s.tail(ref)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t.trace = trace
+}
+
 func (s *Reports) tail(ref events.AttemptRef) *tail {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -209,6 +223,7 @@ func (s *Reports) end(ctx context.Context, r execution.Report, now time.Time) er
 	if err != nil {
 		return err
 	}
+	ended = run.Traced(ended)
 	emitted, err := jobended.New(s.Runs).Handle(ctx, ended)
 	if err != nil {
 		return err

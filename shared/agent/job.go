@@ -38,6 +38,7 @@ type job struct {
 	stops        *stops
 	gone         <-chan struct{} // closed: end at once, nothing counts any more
 
+	began    time.Time
 	prepared bool
 	contexts map[string]any
 	reserved map[string]string
@@ -64,6 +65,7 @@ type job struct {
 
 // run runs the steps and tells how it went. Nothing that they started is left.
 func (j *job) run() execution.Ending {
+	j.began = time.Now()
 	limit, err := j.prepare()
 	if err != nil {
 		j.fail(err)

@@ -156,7 +156,7 @@ func (j *job) script(s *step, scope *expression.Env, limit time.Duration) error 
 	if err != nil {
 		return infra{err}
 	}
-	c, err := j.command(s, scope, j.environ(s.env, fileEnv))
+	c, err := j.command(s, scope, j.environ(s.env, j.traced(s, fileEnv)))
 	if err != nil {
 		return err
 	}
@@ -365,6 +365,7 @@ func (j *job) tolerates(s *step) bool {
 func (j *job) record(s *step) {
 	result := events.StepResult{
 		ID: s.id, Name: s.name, Conclusion: s.conclusion, Outcome: s.outcome, Exit: s.exit,
+		Offset: s.began.Sub(j.began).Milliseconds(),
 		Millis: time.Since(s.began).Milliseconds(),
 	}
 	result.Annotations = j.annotate.Take(s.notes.end())

@@ -88,7 +88,7 @@ func (s *Groups) Fire(ctx context.Context, p protocol.Partition) (Result, []even
 	var again []events.Envelope
 	tell := func(m *pipeline.Member, d events.Data) error {
 		e, err := events.New(events.DeriveID("again", m.Cause, string(d.EventType())), "/relevo/clock-ticked", m.Cause, moment.Now, d)
-		again = append(again, e)
+		again = append(again, e.Traced(m.Trace))
 		return err
 	}
 	if g.Holder != nil {

@@ -57,9 +57,15 @@ func (s *Runs) Load(ctx context.Context, id events.RunID) (*pipeline.Run, protoc
 // reaches one final state. A second Create of the same id gives the first
 // one's answer.
 func (s *Runs) Create(ctx context.Context, function string, req events.RunRequested) (Result, error) {
+	return s.CreateWithin(ctx, function, req, "")
+}
+
+// CreateWithin accepts a run that goes on from the trace of a traceparent; of one
+// that is none it does not.
+func (s *Runs) CreateWithin(ctx context.Context, function string, req events.RunRequested, traceparent string) (Result, error) {
 	p := protocol.PartitionOf(req.Run)
 	defer s.lock(p)()
-	cause := events.Envelope{ID: "create/" + string(req.Run)}
+	cause := events.Envelope{ID: "create/" + string(req.Run), Traceparent: parentOf(req, traceparent), RunID: string(req.Run)}
 	return s.retry(ctx, func() (Result, error) {
 		docs, moment, err := s.Store.Load(ctx, p, runDoc(req.Run), tombDoc(req.Run))
 		if err != nil {
@@ -90,6 +96,19 @@ func (s *Runs) Create(ctx context.Context, function string, req events.RunReques
 			Due: dues(run.Dues(moment.Now)), Emitted: emitted,
 		})
 	})
+}
+
+// parentOf is the context that a run is asked for in: of the delivery that led to
+// it, else of whoever called. The delivery's span is in the run's trace.
+func parentOf(req events.RunRequested, traceparent string) string {
+	of := req.Context(traceparent)
+	switch p, ok := events.ParseTraceparent(traceparent); {
+	case req.Trigger.Delivery != "":
+		of.Span = events.DeliverySpan(of.Trace, req.Trigger.Delivery)
+	case ok:
+		of.Span = p.Span
+	}
+	return of.String()
 }
 
 func (s *Runs) created(ctx context.Context, id events.RunID) (Result, error) {
@@ -123,7 +142,7 @@ func (s *Runs) change(ctx context.Context, function string, cause events.Envelop
 		if err := current(cause, l.moment); err != nil {
 			return Result{}, err
 		}
-		em := &events.Emitter{Function: function, Cause: cause, Now: l.moment.Now, Owner: events.RunRef{Run: id}.Subject(), Version: l.doc.Version + 1, Epoch: l.moment.Epoch}
+		em := &events.Emitter{Function: function, Cause: cause, Now: l.moment.Now, Owner: events.RunRef{Run: id}.Subject(), Version: l.doc.Version + 1, Epoch: l.moment.Epoch, Trace: l.run.Context().String()}
 		if err := decide(l.run, em, l.moment.Epoch); err != nil {
 			return Result{}, err
 		}

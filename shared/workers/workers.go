@@ -146,7 +146,8 @@ func Gone(ref events.AttemptRef, at events.Placement, why string, cause events.E
 	if err != nil { // payloads of package events always encode
 		panic(err)
 	}
-	e.Traceparent, e.Tracestate, e.Epoch = cause.Traceparent, cause.Tracestate, cause.Epoch
+	e = e.Traced(cause.Traceparent)
+	e.Tracestate, e.Epoch = cause.Tracestate, cause.Epoch
 	return e
 }
 
@@ -161,7 +162,8 @@ func (w *Workers) launch(run *pipeline.Run, j *pipeline.Job, a *pipeline.Attempt
 		Installation: s.Installation, Report: s.report(a.Placement.Provider), Token: Token(s.Key, ref, a.Placement.Worker),
 		HasSecrets: run.Spec().Wants(j.Key).Any(), Clone: run.Request().Trigger.Clone, Untrusted: run.Request().Trigger.Untrusted,
 		Job: *spec, Env: run.Spec().Env, Image: s.Image[a.Placement.Provider],
-		Resources: j.Request.Requirements.Resources, Workspace: s.Workspace[a.Placement.Provider],
+		Traceparent: events.AttemptContext(run.Context(), ref).String(),
+		Resources:   j.Request.Requirements.Resources, Workspace: s.Workspace[a.Placement.Provider],
 		Heartbeat: s.Heartbeat, Grace: s.Grace, SpoolMax: s.SpoolMax,
 		Contexts: map[string]json.RawMessage{},
 	}
@@ -213,7 +215,7 @@ func (w *Workers) Sweep(ctx context.Context) ([]events.Envelope, error) {
 				continue
 			}
 			if err == nil && known(run, s) {
-				gone = append(gone, Gone(s.AttemptRef, s.Placement, "orphan", events.Envelope{Time: moment.Now, Epoch: moment.Epoch}))
+				gone = append(gone, Gone(s.AttemptRef, s.Placement, "orphan", events.Envelope{Time: moment.Now, Epoch: moment.Epoch, Traceparent: run.Context().String()}))
 			}
 		}
 	}

@@ -29,6 +29,8 @@ type Launch struct {
 	// HasSecrets asks the agent to fetch secrets, and git's credential, once after
 	// the hello.
 	HasSecrets bool `json:"hasSecrets,omitempty"`
+	// Traceparent is the trace context of the attempt: of what its steps do too.
+	Traceparent string `json:"traceparent,omitempty"`
 	// Clone is the address that git fetches the run's repository from; empty: the
 	// run is of none.
 	Clone string `json:"clone,omitempty"`

@@ -133,6 +133,7 @@ func (r *Run) apply(e events.Envelope, data events.Data) error {
 func (r *Run) applyRequested(e events.Envelope, d events.RunRequested) error {
 	r.ID, r.Pipeline, r.Project = d.Run, d.Pipeline, d.Project
 	r.State, r.Asked, r.Requested = RunRequested, e.ID, e.Time
+	r.Trace = d.Foreign(e.Traceparent)
 	for i := range r.spec.Jobs {
 		r.Jobs = append(r.Jobs, &Job{Key: r.spec.Jobs[i].Key})
 	}
@@ -173,7 +174,7 @@ func (r *Run) applyJob(e events.Envelope, data events.Data) error {
 		r.Fences = d.Fence
 		j.Attempts = append(j.Attempts, &Attempt{
 			Number: d.Attempt, State: AttemptCreated, Fence: d.Fence, Placement: d.Placement,
-			Cause: e.CauseID, Scheduled: e.Time, StartBy: d.StartBy,
+			Cause: e.CauseID, Asked: j.AskedAt, Scheduled: e.Time, StartBy: d.StartBy,
 		})
 		return j.move(Scheduled)
 	case events.WorkerCreated:

@@ -24,6 +24,8 @@ type Member struct {
 	// Cause is the id of the event that asked, or of the acquired event.
 	Cause string    `json:"cause"`
 	Since time.Time `json:"since"`
+	// Trace is the traceparent of that event where the trace is not the run's own.
+	Trace string `json:"trace,omitempty"`
 }
 
 func (m *Member) is(ref events.GroupRef) bool {
@@ -33,22 +35,22 @@ func (m *Member) is(ref events.GroupRef) bool {
 // Enter asks for the group. Asked again by the holder it answers again. It
 // tells whether the group changed.
 func (g *Group) Enter(em *events.Emitter, ref events.GroupRef, cancelInProgress bool) bool {
-	me := &Member{GroupRef: ref, Cause: em.Cause.ID, Since: em.Now}
+	me := &Member{GroupRef: ref, Cause: em.Cause.ID, Since: em.Now, Trace: events.RunRef{Run: ref.Run}.Foreign(em.Cause.Traceparent)}
 	switch {
 	case g.Holder == nil:
 		g.Name = ref.Group
 		g.Holder = me
-		em.Emit(events.ConcurrencyAcquired{GroupRef: ref})
+		em.Within(me.Trace).Emit(events.ConcurrencyAcquired{GroupRef: ref})
 		return true
 	case g.Holder.is(ref):
 		changed := g.Holder.Attempt != ref.Attempt // a retry keeps the group
 		g.Holder.Attempt = ref.Attempt
-		em.Emit(events.ConcurrencyAcquired{GroupRef: ref})
+		em.Within(me.Trace).Emit(events.ConcurrencyAcquired{GroupRef: ref})
 		return changed
 	case g.Waiter.is(ref):
 		return false
 	case g.displaced(ref) >= 0:
-		em.Emit(g.CancelOf(g.Displaced[g.displaced(ref)]))
+		em.Within(me.Trace).Emit(g.CancelOf(g.Displaced[g.displaced(ref)]))
 		return false
 	}
 	if g.Waiter != nil {
@@ -66,7 +68,7 @@ func (g *Group) displaced(ref events.GroupRef) int {
 }
 
 func (g *Group) displace(em *events.Emitter, m *Member) {
-	em.Emit(g.CancelOf(m))
+	em.Within(m.Trace).Emit(g.CancelOf(m))
 	g.Displaced = append(g.Displaced, m)
 }
 
@@ -96,7 +98,7 @@ func (g *Group) Leave(em *events.Emitter, ref events.GroupRef) bool {
 		g.Holder, g.Waiter = g.Waiter, nil
 		if g.Holder != nil {
 			g.Holder.Since = em.Now
-			em.Emit(events.ConcurrencyAcquired{GroupRef: g.Holder.GroupRef})
+			em.Within(g.Holder.Trace).Emit(events.ConcurrencyAcquired{GroupRef: g.Holder.GroupRef})
 		}
 		return true
 	}

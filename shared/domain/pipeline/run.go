@@ -17,7 +17,10 @@ type Run struct {
 	ID       events.RunID `json:"id"`
 	Pipeline string       `json:"pipeline"`
 	Project  string       `json:"project,omitempty"`
-	State    RunState     `json:"state"`
+	// Trace is the traceparent that the run goes on from; empty: its trace is its
+	// own.
+	Trace string   `json:"trace,omitempty"`
+	State RunState `json:"state"`
 	// Asked is the id of the run.requested event.
 	Asked     string    `json:"asked"`
 	Requested time.Time `json:"requested"`
@@ -73,6 +76,7 @@ type Attempt struct {
 	Fence     events.Fence     `json:"fence"`
 	Placement events.Placement `json:"placement"`
 	Cause     string           `json:"cause"` // id of assignment.created
+	Asked     time.Time        `json:"asked,omitzero"`
 	Nonce     string           `json:"nonce,omitempty"`
 	Scheduled time.Time        `json:"scheduled"`
 	StartBy   time.Time        `json:"startBy"`
@@ -136,6 +140,12 @@ func (r *Run) open(req events.RunRequested) error {
 	}
 	return nil
 }
+
+// Traced gives an event of this run the context of the run's trace.
+func (r *Run) Traced(e events.Envelope) events.Envelope { return e.Traced(r.Trace) }
+
+// Context is the run's trace context; its span is the run's.
+func (r *Run) Context() events.Traceparent { return events.RunRef{Run: r.ID}.Context(r.Trace) }
 
 // Spec is the run's job graph.
 func (r *Run) Spec() *Spec { return r.spec }

@@ -12,8 +12,24 @@ import (
 )
 
 func (p *Pool) emit(em *events.Emitter, d events.Data) {
-	e := em.Emit(d)
-	p.applyAt(em.Now, e.ID, d)
+	e := em.Within(p.trace(d)).Emit(d)
+	p.applyAt(em.Now, e, d)
+}
+
+// trace is the traceparent that what a decision tells of one run goes on from:
+// the decision's cause is of another as often as not.
+func (p *Pool) trace(data events.Data) string {
+	switch d := data.(type) {
+	case events.AssignmentCreated:
+		return p.Queue[d.Offer].Trace
+	case events.OfferExpired:
+		return p.Queue[d.Offer].Trace
+	case events.OfferWithdrawn:
+		return p.Queue[d.Offer].Trace
+	case events.AssignmentReleased:
+		return p.Held[d.Assignment].Trace
+	}
+	return ""
 }
 
 // Replay applies one event of the pool's ledger, recorded at the given time.
@@ -28,33 +44,34 @@ func (p *Pool) Replay(e events.Envelope, at time.Time) error {
 	}
 	switch d := d.(type) {
 	case *events.OfferCreated:
-		p.applyAt(at, e.ID, *d)
+		p.applyAt(at, e, *d)
 	case *events.OfferWithdrawn:
-		p.applyAt(at, e.ID, *d)
+		p.applyAt(at, e, *d)
 	case *events.OfferExpired:
-		p.applyAt(at, e.ID, *d)
+		p.applyAt(at, e, *d)
 	case *events.AssignmentCreated:
-		p.applyAt(at, e.ID, *d)
+		p.applyAt(at, e, *d)
 	case *events.AssignmentReleased:
-		p.applyAt(at, e.ID, *d)
+		p.applyAt(at, e, *d)
 	case *events.CapacityUpdated:
-		p.applyAt(at, e.ID, *d)
+		p.applyAt(at, e, *d)
 	}
 	return p.err
 }
 
-func (p *Pool) applyAt(at time.Time, id string, data events.Data) {
+func (p *Pool) applyAt(at time.Time, e events.Envelope, data events.Data) {
+	id, trace := e.ID, events.RunRef{Run: events.RunID(e.RunID)}.Foreign(e.Traceparent)
 	switch d := data.(type) {
 	case events.OfferCreated:
 		p.Order++
-		p.setOffer(Offer{OfferCreated: d, Queued: at, Expires: at.Add(p.settings.OfferTTL), Order: p.Order, Cause: id})
+		p.setOffer(Offer{OfferCreated: d, Queued: at, Expires: at.Add(p.settings.OfferTTL), Order: p.Order, Cause: id, Trace: trace})
 	case events.OfferWithdrawn:
 		p.dropOffer(d.Offer)
 	case events.OfferExpired:
 		p.dropOffer(d.Offer)
 	case events.AssignmentCreated:
 		p.dropOffer(d.Offer)
-		h := Held{AssignmentCreated: d, Since: at, Cause: id}
+		h := Held{AssignmentCreated: d, Since: at, Cause: id, Trace: trace}
 		p.Held[d.Assignment] = h
 		put(&p.changes.Held, d.Assignment, &h)
 	case events.AssignmentReleased:

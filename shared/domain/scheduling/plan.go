@@ -27,6 +27,8 @@ type Offer struct {
 	Order uint64 `json:"order"`
 	// Cause is the id of its offer.created event.
 	Cause string `json:"cause"`
+	// Trace is the traceparent of that event where the trace is not the run's own.
+	Trace string `json:"trace,omitempty"`
 }
 
 // Held is the capacity of one live assignment.
@@ -35,6 +37,8 @@ type Held struct {
 	Since time.Time `json:"since"`
 	// Cause is the id of its assignment.created event.
 	Cause string `json:"cause"`
+	// Trace is the traceparent of that event where the trace is not the run's own.
+	Trace string `json:"trace,omitempty"`
 }
 
 // Score is how the planner chooses among the nodes that fit.

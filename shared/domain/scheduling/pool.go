@@ -73,7 +73,7 @@ func (p *Pool) Enqueue(em *events.Emitter, e events.Envelope, d events.OfferCrea
 	if _, ok := p.Held[events.AssignmentFor(d.Offer)]; ok {
 		return false
 	}
-	p.applyAt(em.Now, e.ID, d)
+	p.applyAt(em.Now, e, d)
 	p.Plan(em)
 	return true
 }
@@ -173,7 +173,7 @@ func (p *Pool) Declare(em *events.Emitter, e events.Envelope, d events.CapacityU
 	if n, ok := p.Nodes[d.Node]; ok && !d.Since.After(n.Since) {
 		return false
 	}
-	p.applyAt(em.Now, e.ID, d)
+	p.applyAt(em.Now, e, d)
 	p.Plan(em)
 	return true
 }
@@ -234,5 +234,5 @@ func (p *Pool) Again(h Held) events.Envelope {
 	return events.Envelope{
 		ID: h.Cause, Source: "/relevo/offer-created", Type: h.EventType(), Subject: h.Subject(),
 		Time: h.Since, Data: raw, RunID: string(h.For.Run), PartitionKey: string(h.For.Run),
-	}
+	}.Traced(h.Trace)
 }

@@ -158,7 +158,7 @@ func (d *Delivery) ask(em *events.Emitter, by string) {
 	d.Round++
 	d.State, d.Reason, d.Tries, d.Ended, d.NotBefore = Received, "", 0, time.Time{}, time.Time{}
 	d.Asked = Asked{Function: em.Function, At: em.Now, Version: em.Version, By: by}
-	em.Cause = CauseOf(d.ID, d.Round)
+	em.Cause = d.cause()
 	em.Emit(d.event())
 }
 
@@ -172,7 +172,7 @@ func (d *Delivery) event() events.DeliveryReceived {
 // Again is the event that asks for the work on this round, as it was made.
 func (d *Delivery) Again(epoch uint32) events.Envelope {
 	em := &events.Emitter{
-		Function: d.Asked.Function, Cause: CauseOf(d.ID, d.Round), Now: d.Asked.At,
+		Function: d.Asked.Function, Cause: d.cause(), Now: d.Asked.At,
 		Owner: d.event().DeliveryRef.Subject(), Version: d.Asked.Version, Epoch: epoch,
 	}
 	return em.Emit(d.event())

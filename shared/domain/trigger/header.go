@@ -8,7 +8,7 @@ import (
 // What of a request's header is kept: what tells which event of which delivery
 // it is. Everything else may be somebody's secret.
 var (
-	keptHeaders  = []string{"content-type", "content-encoding", "user-agent", "date"}
+	keptHeaders  = []string{"content-type", "content-encoding", "user-agent", "date", "traceparent", "tracestate"}
 	keptPrefixes = []string{
 		"x-github-", "x-gitlab-", "x-gitea-", "x-forgejo-", "x-gogs-", "x-event-", "x-hook-",
 		"x-request-", "x-attempt-", "ce-",
