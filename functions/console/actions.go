@@ -1,0 +1,154 @@
+package console
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"net/http"
+	"strings"
+)
+
+// action is something that people may do: asked for by GET, which says what it
+// does and asks back, done by POST.
+type action struct {
+	path   string
+	title  string // with what it is about, %s
+	says   string
+	button string
+	danger bool
+	reason string // the label of a field; empty: none
+	do     func(c *Console, ctx context.Context, r *http.Request, id string) (next string, err error)
+	back   func(id string) string
+}
+
+// question is an action as a page asks it.
+type question struct {
+	Title, Says, Button, Reason, Action, Back, Hidden string
+	Danger                                            bool
+}
+
+func backToRun(id string) string { return "/runs/" + runOf(id) }
+
+// runOf is the run of a job's id, or the run itself.
+func runOf(id string) string {
+	run, _, _ := strings.Cut(id, ".")
+	return run
+}
+
+var actions = []action{
+	{
+		path: "/runs/{id}/cancel", title: "Cancel this run?", button: "Cancel the run", danger: true, reason: "Why (shown with the run)",
+		says: "Its jobs end now, and what they did is undone where they said how. After that no success of it counts.",
+		back: backToRun,
+		do: func(c *Console, ctx context.Context, r *http.Request, id string) (string, error) {
+			_, err := c.api.CancelRun(ctx, id, r.PostFormValue("reason"))
+			return "", err
+		},
+	},
+	{
+		path: "/jobs/{id}/cancel", title: "Cancel the job %s?", button: "Cancel the job", danger: true, reason: "Why (shown with the job)",
+		says: "It ends now. Jobs that need it are skipped.",
+		back: backToRun,
+		do: func(c *Console, ctx context.Context, r *http.Request, id string) (string, error) {
+			_, err := c.api.CancelJob(ctx, id, r.PostFormValue("reason"))
+			return "", err
+		},
+	},
+	{
+		path: "/runs/{id}/retry", title: "Run it once more?", button: "Retry",
+		says: "A new run of the same file, commit and event begins. This one stays as it is.",
+		back: backToRun,
+		do: func(c *Console, ctx context.Context, r *http.Request, id string) (string, error) {
+			made, err := c.api.RetryRun(ctx, id, r.PostFormValue("once"))
+			return "/runs/" + made.Run, err
+		},
+	},
+	{
+		path: "/jobs/{id}/approve", title: "Approve %s?", button: "Approve", reason: "A note (shown with the job)",
+		says: "The jobs that need it go on at once. An approval cannot be taken back.",
+		back: backToRun,
+		do: func(c *Console, ctx context.Context, r *http.Request, id string) (string, error) {
+			_, err := c.api.Approve(ctx, id, r.PostFormValue("reason"))
+			return "", err
+		},
+	},
+	{
+		path: "/jobs/{id}/refuse", title: "Refuse %s?", button: "Refuse", danger: true, reason: "Why (shown with the job)",
+		says: "It fails, and jobs that need it are skipped.",
+		back: backToRun,
+		do: func(c *Console, ctx context.Context, r *http.Request, id string) (string, error) {
+			_, err := c.api.Refuse(ctx, id, r.PostFormValue("reason"))
+			return "", err
+		},
+	},
+	{
+		path: "/triggers/{id}/replay", title: "Work on this delivery again?", button: "Replay",
+		says: "What it started is not started again; what it could not start may be now.",
+		back: func(id string) string { return "/triggers/" + id },
+		do: func(c *Console, ctx context.Context, _ *http.Request, id string) (string, error) {
+			_, err := c.api.ReplayDelivery(ctx, id)
+			return "", err
+		},
+	},
+	{
+		path: "/deadletters/{id}/replay", title: "Send this event again?", button: "Send again",
+		says: "It goes to what did not take it. Taken twice it does no harm.",
+		back: func(string) string { return "/events#deadletters" },
+		do: func(c *Console, ctx context.Context, _ *http.Request, id string) (string, error) {
+			_, err := c.api.ReplayDeadLetter(ctx, id)
+			return "", err
+		},
+	},
+	{
+		path: "/deadletters/{id}/discard", title: "Drop this event for good?", button: "Drop it", danger: true,
+		says: "It is gone from here. What stands in the ledgers stays.",
+		back: func(string) string { return "/events#deadletters" },
+		do: func(c *Console, ctx context.Context, _ *http.Request, id string) (string, error) {
+			return "", c.api.DiscardDeadLetter(ctx, id)
+		},
+	},
+}
+
+// registerActions adds the pages that ask, and what does it.
+func (c *Console) registerActions(mux *http.ServeMux) {
+	for _, a := range actions {
+		mux.Handle("GET "+a.path, c.page(func(r *http.Request) (view, error) { return a.asked(r), nil }))
+		mux.HandleFunc("POST "+a.path, func(w http.ResponseWriter, r *http.Request) { c.act(w, r, a) })
+	}
+}
+
+func (a action) asked(r *http.Request) view {
+	id := r.PathValue("id")
+	q := question{
+		Title: strings.Replace(a.title, "%s", visible(cmp.Or(jobKey(id), id)), 1), Says: a.says, Button: a.button, Reason: a.reason, Danger: a.danger,
+		Action: r.URL.Path, Back: a.back(id), Hidden: once(),
+	}
+	return view{Page: "ask", Title: q.Title, Data: q}
+}
+
+// act does what a form asks for, and leads to where its effect shows.
+func (c *Console) act(w http.ResponseWriter, r *http.Request, a action) {
+	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
+	id := r.PathValue("id")
+	next, err := a.do(c, c.proven(r), r, id)
+	if err != nil {
+		c.write(w, r, c.trouble(r, err))
+		return
+	}
+	http.Redirect(w, r, cmp.Or(next, a.back(id)), http.StatusSeeOther)
+}
+
+// proven is the context of a request whose form shows what only a page of the
+// same session knows; the api looks at it.
+func (c *Console) proven(r *http.Request) context.Context {
+	if v := r.PostFormValue("forgery"); v != "" {
+		r.Header.Set(headerForgery, v)
+	}
+	return r.Context()
+}
+
+// headerForgery carries that proof to the api.
+const headerForgery = "X-Relevo-Csrf"
+
+// once is the key of a form: sent twice, it counts once.
+func once() string { return rand.Text() }

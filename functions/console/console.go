@@ -1,0 +1,104 @@
+// Package console is the HTTP function that people look at: pages, rendered
+// here, that say what runs, what waits and why, and that follow what happens
+// without being loaded again. It knows no store. All that it shows and does it
+// asks the api for, in the name of whoever asks it, so that who may see what is
+// decided in one place.
+package console
+
+import (
+	"cmp"
+	"context"
+	"html/template"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/relevo-ci/relevo/events"
+	"github.com/relevo-ci/relevo/shared/client"
+	"github.com/relevo-ci/relevo/shared/fn"
+)
+
+const name = "console"
+
+// Console is what the function is made of.
+type Console struct {
+	// API answers what the console asks: the handler of the function api in the
+	// same process.
+	API http.Handler
+	// Log hears of what people are not told; nil: slog.Default.
+	Log *slog.Logger
+	// Now is the clock that ages are told by; nil: time.Now.
+	Now func() time.Time
+	// Life is after how long a stream ends itself, before whatever stands in
+	// front cuts it: 230 s, which is less than the api's streams have. Browsers
+	// resume.
+	Life time.Duration
+	// Quiet is how long a stream gathers events before it tells of them: 150 ms.
+	Quiet time.Duration
+
+	api     *client.Client
+	pages   map[string]*template.Template
+	assets  *assets
+	indexes indexes
+	closing context.Context
+	close   context.CancelFunc
+}
+
+// Routes are the patterns that a host with other HTTP functions gives to this
+// one.
+func Routes() []string { return []string{"/"} }
+
+// New makes the function. It fills in the defaults of c.
+func New(c *Console) fn.Function {
+	c.Life = cmp.Or(c.Life, 230*time.Second)
+	c.Quiet = cmp.Or(c.Quiet, 150*time.Millisecond)
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	c.closing, c.close = context.WithCancel(context.Background())
+	c.api = &client.Client{BaseURL: "http://api", HTTP: &http.Client{Transport: inProcess{c.API}}}
+	// Made on the first request: it takes a few milliseconds, which a process that
+	// nobody asks need not spend.
+	handler := sync.OnceValue(func() http.Handler {
+		c.assets = loadAssets()
+		c.pages = c.parsePages()
+		return c.handler()
+	})
+	return fn.Function{
+		Name: name, Context: events.Access,
+		HTTP: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler().ServeHTTP(w, r) }),
+		Doc: "shows people what runs, what waits and why",
+	}
+}
+
+// Close ends the streams, so that a host can go down without waiting for them.
+func (c *Console) Close() { c.close() }
+
+func (c *Console) handler() http.Handler {
+	mux := http.NewServeMux()
+	get := func(path string, show pageFunc) { mux.Handle("GET "+path, c.page(show)) }
+	get("/{$}", c.showRuns)
+	get("/runs/{run}", c.showRun)
+	get("/queue", c.showQueue)
+	get("/capacity", c.showCapacity)
+	get("/jobs/{id}", c.showLog)
+	get("/events", c.showEvents)
+	get("/triggers", c.showTriggers)
+	get("/triggers/{id}", c.showTrigger)
+	get("/access", c.showAccess)
+	c.registerActions(mux)
+	mux.HandleFunc("GET /jobs/{id}/log/info", c.giveInfo)
+	mux.HandleFunc("GET /jobs/{id}/log/lines", c.giveLines)
+	mux.HandleFunc("GET /jobs/{id}/log/search", c.search)
+	mux.HandleFunc("GET /jobs/{id}/log/raw", c.download)
+	mux.HandleFunc("GET /live", c.live)
+	mux.HandleFunc("GET /relay", c.relay)
+	mux.HandleFunc("POST /theme", c.setTheme)
+	mux.Handle("GET /static/{file}", c.assets)
+	mux.Handle("/", c.page(func(*http.Request) (view, error) { return view{}, errNowhere }))
+	return guarded(mux)
+}
