@@ -121,7 +121,7 @@ func (s *Service) serve(ctx context.Context, o Options) error {
 	if o.Front != nil {
 		deps.Front = o.Front(deps)
 	}
-	direct := &knative.Direct{Address: s.address, Sender: s.sender, Published: s.published}
+	direct := &knative.Direct{Address: s.address, Sender: s.sender, Published: s.published, Others: s.publish}
 	deps.Clock.Direct = direct.Deliver
 	if s.config.Host.Functions == "" {
 		deps.Clock.Direct = func(ctx context.Context, e events.Envelope) error { return s.publish(ctx, []events.Envelope{e}) }

@@ -3,6 +3,7 @@ package knative
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/relevo-ci/relevo/events"
 	"github.com/relevo-ci/relevo/shared/fn"
@@ -20,6 +21,9 @@ type Direct struct {
 	// Published hears of each event that a function replied with, by id; may be
 	// nil.
 	Published func(id string)
+	// Others publishes what a function replied with in a language of others, whom
+	// the broker alone knows; nil: it is left to the outbox.
+	Others func(ctx context.Context, es []events.Envelope) error
 }
 
 // directDepth bounds how far replies are followed; the clock comes again.
@@ -47,10 +51,21 @@ func (d *Direct) deliver(ctx context.Context, e events.Envelope, depth int) erro
 		if reply == nil || depth == directDepth {
 			continue
 		}
+		if !d.subscribed(reply.Type) {
+			if d.Others != nil {
+				errs = append(errs, d.Others(ctx, []events.Envelope{*reply}))
+			}
+			continue
+		}
 		if d.Published != nil {
 			d.Published(reply.ID)
 		}
 		errs = append(errs, d.deliver(ctx, *reply, depth+1))
 	}
 	return errors.Join(errs...)
+}
+
+// subscribed tells that a function is for events of a type, not just for all.
+func (d *Direct) subscribed(t events.Type) bool {
+	return slices.ContainsFunc(d.Functions, func(f fn.Function) bool { return f.On == t || slices.Contains(f.Also, t) })
 }

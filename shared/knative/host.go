@@ -208,8 +208,12 @@ func (h *Host) deliver(ctx context.Context, takers []fn.Function, e events.Envel
 		return nil, fmt.Errorf("knative: %d events emitted and K_SINK is not set", len(emitted))
 	}
 	err := h.opts.Sender.SendAll(ctx, h.opts.Sink, emitted, h.opts.Published)
+	// Whoever delivered passes it on; but not what is for others, whom the clock
+	// does not know.
 	if failed == nil && len(emitted) == 1 && err != nil && fn.KindOf(err).Retry() {
-		return &emitted[0], nil // whoever delivered passes it on
+		if _, ours := events.Find(emitted[0].Type); ours {
+			return &emitted[0], nil
+		}
 	}
 	return nil, errors.Join(failed, err)
 }

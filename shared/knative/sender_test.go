@@ -172,13 +172,23 @@ func TestSinkThatDoesNotTake(t *testing.T) {
 // A single event that the sink does not take now goes back to whoever delivered
 // its cause, so that the clock can follow it round a broker that is away.
 func TestReplyWhereTheSinkIsAway(t *testing.T) {
-	for status, want := range map[int]int{500: http.StatusOK, 400: http.StatusUnprocessableEntity} {
-		s := newSink(t, status)
-		r := record{emit: []events.Envelope{small}}
+	ours := small
+	ours.Type = events.TypeRunStarted
+	for _, c := range []struct {
+		sink int
+		emit events.Envelope
+		want int
+	}{
+		{500, ours, http.StatusOK},
+		{400, ours, http.StatusUnprocessableEntity},
+		{500, small, http.StatusServiceUnavailable}, // for others: the outbox keeps it
+	} {
+		s := newSink(t, c.sink)
+		r := record{emit: []events.Envelope{c.emit}}
 		server := host(t, knative.Options{Sink: s.URL, Sender: &knative.Sender{Backoff: time.Microsecond}}, r.function("f", "t.a"))
 		response, _ := postStructured(t, server.URL, small)
-		if response.StatusCode != want || (want == http.StatusOK) != (response.Header.Get("Ce-Id") == small.ID) {
-			t.Errorf("sink %d: %s, %v", status, response.Status, response.Header)
+		if response.StatusCode != c.want || (c.want == http.StatusOK) != (response.Header.Get("Ce-Id") == small.ID) {
+			t.Errorf("sink %d, %s: %s, %v", c.sink, c.emit.Type, response.Status, response.Header)
 		}
 	}
 }
@@ -286,6 +296,35 @@ func TestDirectFollowsReplies(t *testing.T) {
 		if counts[0] != counts[1] {
 			t.Errorf("%s: %d, want %d", what, counts[0], counts[1])
 		}
+	}
+}
+
+// TestDirectLeavesOthersToTheBroker: a reply that no function is for goes to the
+// broker, and is struck by whoever sends it there.
+func TestDirectLeavesOthersToTheBroker(t *testing.T) {
+	e := small
+	e.ID, e.Type = "others", "com.example.done"
+	a, everything := &record{emit: []events.Envelope{e}}, &record{}
+	functions := []fn.Function{a.function("a", "t.a"), everything.function("everything", fn.Everything)}
+	address := map[string]string{}
+	for _, f := range functions {
+		address[f.Name] = host(t, knative.Options{}, f).URL
+	}
+	var published, sent []string
+	d := &knative.Direct{
+		Functions: functions, Address: func(name string) string { return address[name] },
+		Published: func(id string) { published = append(published, id) },
+		Others: func(_ context.Context, es []events.Envelope) error {
+			sent = append(sent, es[0].ID)
+			return nil
+		},
+	}
+	if err := d.Deliver(t.Context(), small); err != nil || len(published) > 0 || len(sent) != 1 || sent[0] != "others" {
+		t.Errorf("struck %q, sent %q, %v", published, sent, err)
+	}
+	d.Others = nil
+	if err := d.Deliver(t.Context(), small); err != nil || len(published) > 0 {
+		t.Errorf("struck %q, %v", published, err)
 	}
 }
 
