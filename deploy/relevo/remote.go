@@ -100,13 +100,7 @@ func getCommand() *cobra.Command {
 				for _, j := range run.Jobs {
 					fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\n", j.Key, j.Name, j.State, len(j.Attempts), j.Reason)
 				}
-				before := "\n"
-				for _, j := range run.Jobs {
-					for _, a := range cli.Annotations(j.Steps) {
-						fmt.Fprintf(w, "%s%s: %s\n", before, j.Key, cli.Annotation(a))
-						before = ""
-					}
-				}
+				printAnnotations(w, run.Jobs)
 				return nil
 			}
 			list, err := c.Runs(cmd.Context(), 20, "")
