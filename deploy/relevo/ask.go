@@ -111,6 +111,16 @@ func (a *asker) yes(ctx context.Context) (bool, error) {
 	}
 }
 
+// wonder takes note of what is to be asked.
+func (s *session) wonder(e events.Envelope) {
+	if s.ask == nil || e.Type != events.TypeAwaitRequested {
+		return
+	}
+	if d, err := events.Decode[events.AwaitRequested](e); err == nil && d.Data.Approval {
+		s.asked <- d.Data
+	}
+}
+
 // approvals asks for each approval that the run comes to await.
 func (s *session) approvals(ctx context.Context) {
 	for {

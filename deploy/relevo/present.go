@@ -42,6 +42,7 @@ func (s *session) present() {
 	for {
 		for _, e := range s.queue.take() {
 			s.one(e)
+			s.wonder(e)
 		}
 	}
 }
@@ -67,10 +68,6 @@ func (s *session) one(e events.Envelope) {
 	case events.TypeJobCancelled:
 		if d, err := events.Decode[events.JobCancelled](e); err == nil {
 			s.unfollow(d.Data.AttemptRef)
-		}
-	case events.TypeAwaitRequested:
-		if d, err := events.Decode[events.AwaitRequested](e); err == nil && d.Data.Approval && s.ask != nil {
-			defer func() { s.asked <- d.Data }()
 		}
 	case events.TypeAssignmentCreated:
 		if d, err := events.Decode[events.AssignmentCreated](e); err == nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -77,10 +78,7 @@ func run(ctx context.Context, f runFlags, args []string) error {
 		fmt.Fprintln(os.Stderr, errs.Error())
 		return &status{code: exitUsage}
 	}
-	if err := only(spec, f.job); err != nil {
-		return usage(err)
-	}
-	if err := mayWait(spec, atTerminal()); err != nil {
+	if err := cmp.Or(only(spec, f.job), mayWait(spec, atTerminal())); err != nil {
 		return usage(err)
 	}
 	raw, err := json.Marshal(spec)
