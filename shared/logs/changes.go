@@ -58,7 +58,7 @@ func (c *changes) wake(name string) {
 // wait is Store.Wait, for a store that wakes followers after each change.
 func (c *changes) wait(ctx context.Context, s Store, ref events.AttemptRef, offset int64) error {
 	for {
-		changed, done := c.follow(nameOf(ref))
+		changed, done := c.follow(Name(ref))
 		_, size, closed, err := s.Read(ctx, ref, offset, nil)
 		if err != nil || size > offset || closed {
 			done()

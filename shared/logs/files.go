@@ -19,7 +19,8 @@ import (
 )
 
 // Files keeps each log in a file of its own: <dir>/<run>/<attempt>.log, and
-// beside it, when closed, <attempt>.size. One process at a time may use a
+// beside it, when closed, <attempt>.size with its size and its name. One that was
+// moved has the latter alone. One process at a time may use a
 // folder: Wait hears of the appends of its own process only.
 //
 // An append is acknowledged when the kernel has it: it survives the end of
@@ -36,6 +37,7 @@ type Files struct {
 
 	dir     string
 	changes changes
+	closed  closedLogs
 	// locks order the appends to one log; a log's lock is chosen by its name.
 	locks [64]sync.Mutex
 }
@@ -48,10 +50,10 @@ func NewFiles(dir string) (*Files, error) {
 	return &Files{dir: dir}, nil
 }
 
-// nameOf is unlike that of any other attempt, also where a file system tells
+// Name is unlike that of any other attempt, also where a file system tells
 // no upper from lower case, and harmless as a file name: of the job's key it
 // shows what is harmless, and a digest tells the rest.
-func nameOf(ref events.AttemptRef) string {
+func Name(ref events.AttemptRef) string {
 	shown := strings.Map(func(r rune) rune {
 		if r == '-' || r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
 			return r
@@ -63,11 +65,11 @@ func nameOf(ref events.AttemptRef) string {
 		shown, hex.EncodeToString(digest[:8]), ref.Attempt, ref.Fence.Epoch, ref.Fence.Counter))
 }
 
-func (f *Files) path(ref events.AttemptRef) string { return filepath.Join(f.dir, nameOf(ref)) }
+func (f *Files) path(ref events.AttemptRef) string { return filepath.Join(f.dir, Name(ref)) }
 
 func (f *Files) lock(ref events.AttemptRef) *sync.Mutex {
 	h := fnv.New32a()
-	_, _ = io.WriteString(h, nameOf(ref))
+	_, _ = io.WriteString(h, Name(ref))
 	return &f.locks[h.Sum32()%uint32(len(f.locks))]
 }
 
@@ -83,6 +85,10 @@ func (f *Files) Append(_ context.Context, ref events.AttemptRef, offset int64, d
 	if err != nil {
 		return 0, err
 	}
+	if f.moved(ref, limit) {
+		_, err := piece(limit, limit, offset, data)
+		return limit, err
+	}
 	file, length, err := f.openLog(ref)
 	if err != nil {
 		return 0, err
@@ -95,9 +101,10 @@ func (f *Files) Append(_ context.Context, ref events.AttemptRef, offset int64, d
 	n, err := file.WriteAt(fresh, length)
 	length += int64(n)
 	if n > 0 {
-		f.changes.wake(nameOf(ref))
+		f.changes.wake(Name(ref))
 	}
 	if err == nil && length == limit {
+		f.closed.add(ref)
 		err = f.sync(file)
 	}
 	if err != nil {
@@ -135,7 +142,8 @@ func (f *Files) limit(ref events.AttemptRef) (int64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("logs: read size: %w", err)
 	}
-	n, err := strconv.ParseInt(string(text), 10, 64)
+	size, _, _ := strings.Cut(string(text), "\n")
+	n, err := strconv.ParseInt(size, 10, 64)
 	if err != nil {
 		return 0, fmt.Errorf("logs: read size: %w", err)
 	}
@@ -156,10 +164,12 @@ func (f *Files) Read(_ context.Context, ref events.AttemptRef, offset int64, buf
 		return 0, 0, false, err
 	}
 	file, err := os.Open(f.path(ref) + ".log")
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, 0, false, nil
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && limit != open && limit > offset && len(buf) > 0:
+		return 0, limit, true, ErrMoved
+	case errors.Is(err, fs.ErrNotExist):
+		return 0, max(limit, 0), limit != open, nil
+	case err != nil:
 		return 0, 0, false, fmt.Errorf("logs: read: %w", err)
 	}
 	defer func() { _ = file.Close() }()
@@ -191,15 +201,19 @@ func (f *Files) Close(_ context.Context, ref events.AttemptRef, size int64) erro
 	mu := f.lock(ref)
 	mu.Lock()
 	defer mu.Unlock()
+	limit, err := f.limit(ref)
+	if err != nil {
+		return err
+	}
+	if f.moved(ref, limit) {
+		_, err := closing(limit, limit, size)
+		return err
+	}
 	file, length, err := f.openLog(ref)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = file.Close() }()
-	limit, err := f.limit(ref)
-	if err != nil {
-		return err
-	}
 	closed, err := closing(length, limit, size)
 	if err != nil || closed == limit {
 		return err
@@ -207,10 +221,13 @@ func (f *Files) Close(_ context.Context, ref events.AttemptRef, size int64) erro
 	if err := f.sync(file); err != nil {
 		return fmt.Errorf("logs: close: %w", err)
 	}
-	if err := f.replace(f.path(ref)+".size", strconv.FormatInt(closed, 10)); err != nil {
+	if err := f.replace(f.path(ref)+".size", sizeText(closed, ref)); err != nil {
 		return fmt.Errorf("logs: close: %w", err)
 	}
-	f.changes.wake(nameOf(ref))
+	if closed == length {
+		f.closed.add(ref)
+	}
+	f.changes.wake(Name(ref))
 	return nil
 }
 
@@ -246,5 +263,6 @@ func (f *Files) Remove(_ context.Context, run events.RunID) error {
 	if err := os.RemoveAll(filepath.Join(f.dir, string(run))); err != nil {
 		return fmt.Errorf("logs: remove: %w", err)
 	}
+	f.closed.remove(func(r events.AttemptRef) bool { return r.Run == run })
 	return nil
 }

@@ -1,11 +1,18 @@
 package logs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/relevo-ci/relevo/events"
+)
+
+var (
+	_ Hot = (*Memory)(nil)
+	_ Hot = (*Files)(nil)
 )
 
 // Memory keeps logs in memory, for tests and the simulator.
@@ -21,7 +28,10 @@ type Memory struct {
 type memoryLog struct {
 	data  []byte
 	limit int64 // open, or the size that it was closed with
+	moved int64 // the length of one whose bytes are elsewhere
 }
+
+func (l *memoryLog) length() int64 { return max(l.moved, int64(len(l.data))) }
 
 // NewMemory makes a store that holds at most limit bytes; ErrFull beyond.
 func NewMemory(limit int64) *Memory {
@@ -51,7 +61,7 @@ func (m *Memory) Append(_ context.Context, ref events.AttemptRef, offset int64, 
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	l := m.log(ref)
-	length := int64(len(l.data))
+	length := l.length()
 	fresh, err := piece(length, l.limit, offset, data)
 	if err != nil || len(fresh) == 0 {
 		return length, err
@@ -61,7 +71,7 @@ func (m *Memory) Append(_ context.Context, ref events.AttemptRef, offset int64, 
 	}
 	l.data = append(l.data, fresh...)
 	m.used += int64(len(fresh))
-	m.changes.wake(nameOf(ref))
+	m.changes.wake(Name(ref))
 	return int64(len(l.data)), nil
 }
 
@@ -79,8 +89,11 @@ func (m *Memory) Read(_ context.Context, ref events.AttemptRef, offset int64, bu
 	if l == nil {
 		return 0, 0, false, nil
 	}
-	n, size := 0, int64(len(l.data))
-	if offset < size {
+	n, size := 0, l.length()
+	switch {
+	case offset < size && l.moved > 0 && len(buf) > 0:
+		return 0, size, true, ErrMoved
+	case offset < size && l.moved == 0:
 		n = copy(buf, l.data[offset:])
 	}
 	return n, size, l.limit == size, nil
@@ -99,12 +112,12 @@ func (m *Memory) Close(_ context.Context, ref events.AttemptRef, size int64) err
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	l := m.log(ref)
-	limit, err := closing(int64(len(l.data)), l.limit, size)
+	limit, err := closing(l.length(), l.limit, size)
 	if err != nil {
 		return err
 	}
 	l.limit = limit
-	m.changes.wake(nameOf(ref))
+	m.changes.wake(Name(ref))
 	return nil
 }
 
@@ -120,4 +133,43 @@ func (m *Memory) Remove(_ context.Context, run events.RunID) error {
 	}
 	delete(m.runs, run)
 	return nil
+}
+
+// Closed names logs that can be moved; see Hot.
+func (m *Memory) Closed(_ context.Context, limit int) ([]events.AttemptRef, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all []events.AttemptRef
+	for _, run := range m.runs {
+		for ref, l := range run {
+			if l.limit == l.length() && l.moved == 0 && len(l.data) > 0 {
+				all = append(all, ref)
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b events.AttemptRef) int { return cmp.Compare(Name(a), Name(b)) })
+	return all[:min(len(all), limit)], nil
+}
+
+// Drop forgets the bytes of a closed log; see Hot.
+func (m *Memory) Drop(_ context.Context, ref events.AttemptRef) error {
+	if err := Check(ref); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l := m.runs[ref.Run][ref]
+	if l == nil || l.limit != l.length() {
+		return fmt.Errorf("%w: the log %s is open", ErrInvalid, Name(ref))
+	}
+	m.used -= int64(len(l.data))
+	l.moved, l.data = l.length(), nil
+	return nil
+}
+
+// Room tells what is taken; see Hot.
+func (m *Memory) Room(context.Context) (used, most int64, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.used, m.limit, nil
 }

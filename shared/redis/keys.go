@@ -25,6 +25,7 @@ import (
 //	relevo:{logs}:limits:<run>      hash: the size that a log was closed with
 //	relevo:{logs}:log:<run>/<log>   stream: chunks by offset + 1
 //	relevo:{logs}:bytes             string: length of all logs
+//	relevo:{logs}:closed            sorted set: <run>/<log> that can be moved, by second
 //	relevo:{feed}:feed              hash: generation, last, dropped, bytes
 //	relevo:{feed}:ids               hash: number of an entry by event id
 //	relevo:{feed}:entries           stream: entries by number
@@ -42,6 +43,7 @@ const (
 	partitionsKey = "relevo:{meta}:partitions"
 
 	logBytesKey = "relevo:{logs}:bytes"
+	logsClosed  = "relevo:{logs}:closed"
 	logsChanged = "relevo:{logs}:changed" // a channel: <run>/<log>
 
 	feedKey     = "relevo:{feed}:feed"

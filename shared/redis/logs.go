@@ -32,7 +32,7 @@ type Logs struct {
 	bounds LogBounds
 }
 
-var _ logs.Store = (*Logs)(nil)
+var _ logs.Hot = (*Logs)(nil)
 
 // Logs gives the installation's logs.
 func (s *Store) Logs(b LogBounds) *Logs {
@@ -68,7 +68,7 @@ func (l *Logs) Append(ctx context.Context, ref events.AttemptRef, offset int64, 
 	var length int64
 	err := l.store.with(func(life *session) error {
 		reply, err := appendScript.Run(ctx, life.client,
-			[]string{logLengths(run), logLimits(run), logChunks(run, name), logBytesKey},
+			[]string{logLengths(run), logLimits(run), logChunks(run, name), logBytesKey, logsClosed},
 			name, min(offset, farthest), data, l.bounds.Each, l.bounds.All, logChunk,
 			logsChanged, run+"/"+name).StringSlice()
 		if err != nil {
@@ -131,6 +131,9 @@ func (l *Logs) Read(ctx context.Context, ref events.AttemptRef, offset int64, bu
 		return err
 	})
 	if err == nil && data == "" && wanted > 0 && offset < length {
+		if limit == length {
+			return 0, length, true, logs.ErrMoved
+		}
 		err = fmt.Errorf("nothing is kept at %d of %d bytes", offset, length)
 	}
 	if err != nil {
@@ -168,7 +171,7 @@ func (l *Logs) Close(ctx context.Context, ref events.AttemptRef, size int64) err
 	}
 	run, name := string(ref.Run), logName(ref)
 	err := l.store.with(func(life *session) error {
-		return closeScript.Run(ctx, life.client, []string{logLengths(run), logLimits(run)},
+		return closeScript.Run(ctx, life.client, []string{logLengths(run), logLimits(run), logsClosed},
 			name, min(size, farthest), logsChanged, run+"/"+name).Err()
 	})
 	if err != nil {
@@ -206,10 +209,11 @@ func remove(ctx context.Context, client *goredis.Client, run string) (bool, erro
 	if err != nil {
 		return false, err
 	}
-	keys := []string{logLengths(run), logLimits(run), logBytesKey}
-	args := make([]any, len(names))
+	keys := []string{logLengths(run), logLimits(run), logBytesKey, logsClosed}
+	args := make([]any, len(names)+1)
+	args[0] = run
 	for i, name := range names {
-		keys, args[i] = append(keys, logChunks(run, name)), name
+		keys, args[i+1] = append(keys, logChunks(run, name)), name
 	}
 	return removeScript.Run(ctx, client, keys, args...).Bool()
 }

@@ -25,6 +25,8 @@ var (
 	closeLua string
 	//go:embed scripts/remove.lua
 	removeLua string
+	//go:embed scripts/cool.lua
+	coolLua string
 	//go:embed scripts/record.lua
 	recordLua string
 	//go:embed scripts/put.lua
@@ -42,6 +44,7 @@ var (
 	readScript   = goredis.NewScript(readLua)
 	closeScript  = goredis.NewScript(closeLua)
 	removeScript = goredis.NewScript(removeLua)
+	coolScript   = goredis.NewScript(coolLua)
 	recordScript = goredis.NewScript(recordLua)
 	putScript    = goredis.NewScript(putLua)
 	dropScript   = goredis.NewScript(dropLua)

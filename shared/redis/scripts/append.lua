@@ -1,9 +1,10 @@
 -- Keeps a piece of a log at its offset: what of it is new, in chunks that are
 -- named by where they begin (offset + 1, since no stream entry is called 0).
 --
--- KEYS  1 lengths  2 limits  3 chunks  4 bytes of all logs
+-- KEYS  1 lengths  2 limits  3 chunks  4 bytes of all logs  5 closed logs
 -- ARGV  1 the log's name  2 offset  3 piece  4 most bytes of a log
---       5 most of all logs  6 most of a chunk  7 channel  8 what to say there
+--       5 most of all logs  6 most of a chunk  7 channel  8 the log and its run,
+--       which is said there
 -- returns {answer, length}: "ok", "closed", "long" (the log is at its bound) or
 --         "full" (all of them are)
 local length = tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or '0')
@@ -26,5 +27,8 @@ for at = 1, #fresh, most do
 end
 redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f', length))
 redis.call('INCRBY', KEYS[4], #fresh)
+if length == limit then
+  redis.call('ZADD', KEYS[5], 'NX', redis.call('TIME')[1], ARGV[8])
+end
 redis.call('PUBLISH', ARGV[7], ARGV[8])
 return answer('ok')
