@@ -1,8 +1,8 @@
 package execution_test
 
 import (
-	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -50,7 +50,7 @@ func TestAnnotationsAreBounded(t *testing.T) {
 	var many []events.Annotation
 	for i := range 30 {
 		for _, level := range []string{"error", "warning", "notice"} {
-			many = append(many, events.Annotation{Level: level, Message: fmt.Sprint(i)})
+			many = append(many, events.Annotation{Level: level, Message: strconv.Itoa(i)})
 		}
 	}
 	steps := execution.Bound([]events.StepResult{{ID: "a", Annotations: many}, {ID: "b", Annotations: many}, {ID: "c"}})

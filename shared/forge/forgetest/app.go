@@ -9,7 +9,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
-	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -145,7 +144,7 @@ func (a *App) access(s *Server, q request) answer {
 	}
 	var names []string
 	for name, r := range s.repos {
-		mine := fmt.Sprint(installationOf(name)) == q.path[2]
+		mine := strconv.Itoa(installationOf(name)) == q.path[2]
 		if mine && (slices.Contains(in.Repositories, name[strings.Index(name, "/")+1:]) || slices.Contains(in.IDs, r.id) || len(in.Repositories)+len(in.IDs) == 0) {
 			names = append(names, name)
 		}
