@@ -42,8 +42,8 @@ func (a *API) retryPipeline(ctx context.Context, in *retryInput) (*acceptedOutpu
 }
 
 // again asks the same table as a forge's events do what the new run may have.
-// Who asks has shown the token of the API, or is on this machine: that is whoever
-// runs this installation, who may write to every repository. That approves
+// Whom this installation lets run things again (by the API's token, by a role, or
+// on this machine) counts as one who may write to the repository. That approves
 // nothing: of a fork's code only an approval that holds now does.
 func (a *API) again(ctx context.Context, t *events.Trigger) error {
 	if a.Doors == nil || t.Forge == "" {
@@ -56,7 +56,7 @@ func (a *API) again(ctx context.Context, t *events.Trigger) error {
 			return a.fault(ctx, "look at the pull request", err)
 		}
 	}
-	grant := doors.Again(*t, review, doors.Actor{Login: a.caller()}, doors.Admin)
+	grant := doors.Again(*t, review, doors.Actor{Login: a.caller()}, doors.Write)
 	if !grant.Start {
 		return refuse(http.StatusConflict, "%s", grant.Why)
 	}

@@ -25,9 +25,9 @@ import (
 )
 
 const (
-	sha  = "1111111111111111111111111111111111111111"
-	file = ".relevo/build.yaml"
-	make = "name: build\non: [push, pull_request, issue_comment]\njobs: {a: {steps: [{run: make}]}}\n"
+	sha   = "1111111111111111111111111111111111111111"
+	file  = ".relevo/build.yaml"
+	built = "name: build\non: [push, pull_request, issue_comment]\njobs: {a: {steps: [{run: make}]}}\n"
 )
 
 // source is a forge that has one repository, and says what a test tells it to.
@@ -101,7 +101,7 @@ type rig struct {
 func newRig(t *testing.T) *rig {
 	t.Helper()
 	r := &rig{t: t, store: &faulty{Store: memory.New(time.Now, "test")}, forge: &source{
-		files: map[string]string{file: make}, level: trigger.Write,
+		files: map[string]string{file: built}, level: trigger.Write,
 		h: trigger.Happening{Event: "push", Repository: trigger.Repository{Name: "o/r", DefaultBranch: "main"}, Actor: trigger.Actor{Login: "dev"}, Ref: "refs/heads/x", SHA: sha, Message: "m"},
 	}}
 	committer := &state.Committer{Store: r.store}
@@ -189,7 +189,7 @@ func TestWhatAForgeDoesNotAnswer(t *testing.T) {
 		"a file is a link": {func(r *rig) { r.forge.files[file] = "" }, trigger.Done, "there is no pipeline file", 0},
 		"too many files": {func(r *rig) {
 			for i := range 101 {
-				r.forge.files[fmt.Sprintf(".relevo/%d.yaml", i)] = make
+				r.forge.files[fmt.Sprintf(".relevo/%d.yaml", i)] = built
 			}
 		}, trigger.Done, "more than 100 pipeline files", 0},
 		"gone": {func(r *rig) { r.forge.h.Deleted = true }, trigger.Done, "the branch x was deleted", 0},

@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	run events.RunID = "01JABCDEFGHJKMNPQRSTVWXYZ0"
-	sha              = "1111111111111111111111111111111111111111"
+	run = events.RunID("01JABCDEFGHJKMNPQRSTVWXYZ0")
+	sha = "1111111111111111111111111111111111111111"
 )
 
 var pushed = events.Trigger{Event: "push", Forge: "github", Repository: "o/r", SHA: sha}

@@ -108,15 +108,19 @@ func (r *rig) happens(event string, number int, by trigger.Actor) client.Deliver
 func with(t *testing.T, d forgetest.Delivery, parts map[string]any) forgetest.Delivery {
 	t.Helper()
 	body := map[string]any{}
-	err := json.Unmarshal(d.Body, &body)
+	if err := json.Unmarshal(d.Body, &body); err != nil {
+		t.Fatal(err)
+	}
 	for key, part := range parts {
 		if body[key] = part; part == nil {
 			delete(body, key)
 		}
 	}
-	if d.Body, err = json.Marshal(body); err != nil {
+	text, err := json.Marshal(body)
+	if err != nil {
 		t.Fatal(err)
 	}
+	d.Body = text
 	return d
 }
 
