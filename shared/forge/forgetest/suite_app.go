@@ -42,6 +42,7 @@ func (w *World) warm(t *testing.T) {
 // tryTokens: one token for each use, for one repository, with the one right that
 // it takes, however many ask at once.
 func tryTokens(t *testing.T, w *World) {
+	w.Add("octo/other", w.Dir) // of the same installation
 	var all sync.WaitGroup
 	for range 20 {
 		all.Go(func() {
@@ -108,6 +109,7 @@ func tryRenamed(t *testing.T, w *World) {
 
 // tryScope: git's credential reads its repository, and does nothing else.
 func tryScope(t *testing.T, w *World) {
+	w.Add("octo/other", w.Dir)
 	c, err := w.Forge.Credential(t.Context(), Repo)
 	check(t, err)
 	if left := time.Until(c.Until); !c.Scoped || left > time.Hour || left <= 0 {
@@ -129,8 +131,10 @@ func tryScope(t *testing.T, w *World) {
 	if git("-C", to, "push", "-q", with(Repo), "HEAD:refs/heads/stolen") == nil {
 		t.Error("it pushes")
 	}
-	if git("ls-remote", "-q", with(Fork)) == nil {
-		t.Error("it reads another repository")
+	for _, other := range []string{Fork, "octo/other"} {
+		if git("ls-remote", "-q", with(other)) == nil {
+			t.Error("it reads " + other)
+		}
 	}
 	w.Revoke()
 	if git("ls-remote", "-q", with(Repo)) == nil {
