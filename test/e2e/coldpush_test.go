@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/relevo-ci/relevo/shared/client"
@@ -27,7 +28,8 @@ const (
 	shop          = "acme/shop"
 )
 
-// shopPipeline reads a file of its own commit.
+// shopPipeline reads a file of its own commit. It goes on until the forge was
+// told that it is pending: a state that is over is told no more.
 const shopPipeline = `
 name: build
 on: push
@@ -39,6 +41,7 @@ jobs:
       - run: |
           test "$(git rev-parse HEAD)" = "$GITHUB_SHA"
           cat greeting
+          until wget -q -O /dev/null http://` + forgeAddress + `/pending; do sleep 1; done
 `
 
 // forged is a forge with one repository, which the cluster reaches, and a clone
@@ -51,7 +54,7 @@ func (r *rig) forged() (server *forgetest.Server, clone string) {
 	if err != nil {
 		r.Fatal(err)
 	}
-	seen := &httptest.Server{Listener: listener, Config: &http.Server{Handler: server}}
+	seen := &httptest.Server{Listener: listener, Config: &http.Server{Handler: answeringPending(server)}}
 	seen.Start()
 	r.Cleanup(seen.Close)
 	server.URL = seen.URL
@@ -61,6 +64,23 @@ func (r *rig) forged() (server *forgetest.Server, clone string) {
 	r.run("git", "clone", "-q", bare, clone)
 	server.Add(shop, bare)
 	return server, clone
+}
+
+// answeringPending is the forge, and says at /pending whether it was told that
+// a run is.
+func answeringPending(server *forgetest.Server) http.Handler {
+	var pending atomic.Bool
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		switch {
+		case req.URL.Path != "/pending":
+			server.ServeHTTP(w, req)
+			if req.Method == http.MethodPost && strings.Contains(req.URL.Path, "/statuses/") {
+				pending.Store(true)
+			}
+		case !pending.Load():
+			http.Error(w, "not yet", http.StatusServiceUnavailable)
+		}
+	})
 }
 
 // pushes commits files, of path and text, and pushes them to main.
