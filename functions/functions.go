@@ -63,6 +63,8 @@ type Deps struct {
 	CDEvents bool
 	// Feed may be nil: then nobody watches.
 	Feed feed.Feed
+	// Views are the read models; nil: nobody lists.
+	Views *state.Views
 	// Dead keeps what could not be delivered.
 	Dead *deadletter.Box
 	// Wake gets the functions on the way of a job out of their sleep; nil: they do
@@ -110,8 +112,16 @@ func All(d Deps) []fn.Function {
 	if d.CDEvents {
 		all = append(all, runrequestedcdevents.New(d.Runs, d.Doors, d.Public))
 	}
-	if d.Feed != nil {
-		all = append(all, eventrecorded.New(d.Feed))
+	if d.Feed != nil || d.Views != nil {
+		all = append(all, recorder(d))
 	}
 	return append(all, d.Front...)
+}
+
+// recorder hears for whom there is.
+func recorder(d Deps) fn.Function {
+	if d.Views == nil {
+		return eventrecorded.New(d.Feed, nil)
+	}
+	return eventrecorded.New(d.Feed, d.Views)
 }

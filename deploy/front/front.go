@@ -5,12 +5,14 @@ package front
 import (
 	"github.com/relevo-ci/relevo/config"
 	"github.com/relevo-ci/relevo/deploy/doors"
+	"github.com/relevo-ci/relevo/deploy/gate"
 	"github.com/relevo-ci/relevo/deploy/hosted"
 	"github.com/relevo-ci/relevo/functions"
 	"github.com/relevo-ci/relevo/functions/api"
 	"github.com/relevo-ci/relevo/functions/webhook"
 	"github.com/relevo-ci/relevo/shared/cron"
 	"github.com/relevo-ci/relevo/shared/fn"
+	"github.com/relevo-ci/relevo/shared/state"
 )
 
 // Options are those of a hosted process that serves them too.
@@ -19,20 +21,25 @@ func Options(c config.Config) (hosted.Options, error) {
 	if err != nil {
 		return hosted.Options{}, err
 	}
+	known, err := gate.Open(c, &state.Access{}, &state.Audit{})
+	if err != nil {
+		return hosted.Options{}, err
+	}
 	return hosted.Options{
 		Next: cron.Next,
 		Front: func(d functions.Deps) []fn.Function {
-			return append([]fn.Function{door(c, d)}, doors.Functions(d, forges, nil)...)
+			return append([]fn.Function{door(c, d, known)}, doors.Functions(d, forges, nil)...)
 		},
 		Routes: map[string][]string{"api": api.Routes(), "webhook": webhook.Routes()},
 	}, nil
 }
 
 // door is the api, made of what the other functions are made of.
-func door(c config.Config, d functions.Deps) fn.Function {
+func door(c config.Config, d functions.Deps, known *api.Access) fn.Function {
+	known.Store.Committer, known.Audit.Committer = d.Runs.Committer, d.Runs.Committer
 	return api.New(&api.API{
 		Runs: d.Runs, Pools: d.Pools, Groups: d.Groups, Doors: d.Doors, Routes: d.Routes,
-		Logs: d.Reports.Logs, Feed: d.Feed, Dead: d.Dead, Wake: d.Wake, Publish: d.Reports.Publish, Token: c.API.Token.Reveal(),
-		EventSecrets: c.Events.Secrets(),
+		Logs: d.Reports.Logs, Feed: d.Feed, Views: d.Views, Dead: d.Dead, Wake: d.Wake, Publish: d.Reports.Publish, Token: c.API.Token.Reveal(),
+		EventSecrets: c.Events.Secrets(), Access: known,
 	})
 }

@@ -107,13 +107,15 @@ func Open(ctx context.Context, c config.Config, o Options) (*Service, error) {
 
 // serve makes the table and picks from it.
 func (s *Service) serve(ctx context.Context, o Options) error {
-	committer := &state.Committer{Store: s.store}
+	views := &state.Views{Store: s.store, View: s.store.View()}
+	committer := &state.Committer{Store: views.Keep()}
 	s.strikes = &strikes{Committer: committer, After: strikeAfter, Log: s.log}
 	s.published = s.strikes.Published
 	deps, err := s.deps(ctx, committer, o)
 	if err != nil {
 		return err
 	}
+	deps.Views, deps.Clock.Forget = views, views.Forgetting(deps.Clock.Forget)
 	waker := s.waker()
 	if waker != nil {
 		deps.Wake = waker.Wake
@@ -173,8 +175,8 @@ func (s *Service) guarded() error {
 				return fmt.Errorf("hosted: %s: RELEVO_WORKER_KEY is not set", f.Name)
 			}
 		case "api":
-			if s.config.API.Token == "" {
-				return errors.New("hosted: api: RELEVO_API_TOKEN is not set")
+			if s.config.API.Token == "" && s.config.OIDC.Issuer == "" {
+				return errors.New("hosted: api: neither RELEVO_API_TOKEN nor RELEVO_OIDC_ISSUER is set")
 			}
 		}
 	}
@@ -219,6 +221,7 @@ func (s *Service) deps(ctx context.Context, committer *state.Committer, o Option
 		Routes: scheduling.Pools{Default: events.PoolID(c.Scheduler.Pool)}, Public: c.Public.URL, CDEvents: bool(c.Events.CDEvents),
 		Clock: &clockticked.Clock{
 			Runs: runs, Pools: pools, Groups: groups, Front: doors, Workers: launcher, Publish: s.publish, Forget: kept.Remove,
+			Access: &state.Access{Committer: committer}, Audit: &state.Audit{Committer: committer, Keep: c.Access.Audit},
 			// Below the time-outs of the clock's Service and of those that it asks.
 			Beside: clockticked.Beside{Most: 64, Wait: 60 * time.Second, Deadline: 90 * time.Second},
 		},

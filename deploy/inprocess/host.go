@@ -31,6 +31,7 @@ import (
 	"github.com/relevo-ci/relevo/shared/provider"
 	"github.com/relevo-ci/relevo/shared/secrets"
 	"github.com/relevo-ci/relevo/shared/state"
+	"github.com/relevo-ci/relevo/shared/view"
 	"github.com/relevo-ci/relevo/shared/workers"
 )
 
@@ -49,8 +50,9 @@ type Options struct {
 	Workers   workers.Settings
 	Chaos     bus.Chaos
 	Bus       bus.Options
-	Feed      feed.Feed // nil: nobody watches
-	API       *api.API  // what of it is not the host's own; nil: none
+	Feed      feed.Feed  // nil: nobody watches
+	View      view.Store // nil: in this process, where there is an API; else nobody lists
+	API       *api.API   // what of it is not the host's own; nil: none
 	// Forges whose deliveries are taken and that are told of runs.
 	Forges []forge.Forge
 	// Secrets is a folder of what jobs may read by name; empty: nothing.
@@ -90,6 +92,10 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 	h.Bus = bus.New(o.Bus)
 	// Before the bus: it may overtake, e.g. while a worker is being launched.
 	committer := &state.Committer{Store: o.Store, Committed: h.seeAll}
+	views, forget := h.views()
+	if views != nil {
+		committer.Store = views.Keep()
+	}
 	runs := &state.Runs{Committer: committer, Policy: o.Policy}
 	h.Deps = functions.Deps{
 		Runs: runs,
@@ -109,7 +115,7 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 			Runs: runs, Logs: o.Logs, Publish: h.Publish,
 			Secrets: secrets.Source{Folder: secrets.Folder{Path: o.Secrets}, Forge: doors.Credentials(o.Forges)},
 		},
-		Dead: dead,
+		Dead: dead, Views: views,
 	}
 	if o.Feed != nil {
 		h.Deps.Feed = o.Feed
@@ -117,13 +123,19 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 	h.Deps.Front = doors.Functions(h.Deps, o.Forges, o.Log)
 	if a := o.API; a != nil {
 		a.Runs, a.Pools, a.Groups, a.Doors, a.Routes = runs, h.Deps.Pools, h.Deps.Groups, h.Deps.Doors, h.Deps.Routes
-		a.Logs, a.Feed, a.Dead, a.Publish, a.Log = o.Logs, o.Feed, dead, h.Publish, o.Log
+		a.Logs, a.Feed, a.Views, a.Dead, a.Publish, a.Log = o.Logs, o.Feed, views, dead, h.Publish, o.Log
+		if known := a.Access; known != nil {
+			known.Store.Committer, known.Audit.Committer = committer, committer
+		}
 		h.Deps.Front = append(h.Deps.Front, api.New(a))
 	}
 	h.Deps.Clock = &clockticked.Clock{
 		Runs: runs, Pools: h.Deps.Pools, Groups: h.Deps.Groups, Front: h.Deps.Doors, Workers: h.Deps.Workers,
-		Publish: h.Publish, Direct: h.Bus.DirectAll, Forget: o.Logs.Remove, StartGrace: true, Fresh: o.Fresh,
+		Publish: h.Publish, Direct: h.Bus.DirectAll, Forget: forget, StartGrace: true, Fresh: o.Fresh,
 		Beside: clockticked.Beside{Most: 64, Wait: time.Second, Deadline: providerPatience},
+	}
+	if o.API != nil && o.API.Access != nil {
+		h.Deps.Clock.Access, h.Deps.Clock.Audit = o.API.Access.Store, o.API.Access.Audit
 	}
 	h.Bus.Tap(h.see)
 	h.Table = functions.All(h.Deps)
@@ -137,6 +149,9 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 		h.tasks.Go(func() { h.watch(p) })
 	}
 	h.tasks.Go(h.clock)
+	if views != nil && !o.Fresh {
+		h.tasks.Go(h.fillViews)
+	}
 	return h, nil
 }
 

@@ -26,6 +26,7 @@ import (
 	"github.com/relevo-ci/relevo/shared/forge"
 	"github.com/relevo-ci/relevo/shared/logs"
 	"github.com/relevo-ci/relevo/shared/provider"
+	"github.com/relevo-ci/relevo/shared/view"
 	"github.com/relevo-ci/relevo/shared/workers"
 )
 
@@ -133,13 +134,14 @@ func (m *machine) start(ctx context.Context, p *parts, cfg config.Config, fate b
 	policy.Nudge, policy.QueueLimit = 5*time.Second, cfg.Scheduler.OfferTTL+time.Minute
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: max(cfg.Log.Level, slog.LevelWarn)}))
 	var watched feed.Feed
+	var listed view.Store
 	if m.api != nil {
-		watched = feed.NewMemory(10_000, 32<<20)
+		watched, listed = feed.NewMemory(10_000, 32<<20), p.store.View()
 	}
 	var err error
 	p.host, err = inprocess.Start(ctx, inprocess.Options{
 		Store: p.store, Fresh: p.store.Fresh, Logs: p.logs, Providers: providers, Policy: policy, OfferTTL: cfg.Scheduler.OfferTTL,
-		Chaos: fate, Feed: watched, API: m.api, Forges: m.forges, Public: cfg.Public.URL, CDEvents: bool(cfg.Events.CDEvents), Sockets: p.sockets(), Log: log,
+		Chaos: fate, Feed: watched, View: listed, API: m.api, Forges: m.forges, Public: cfg.Public.URL, CDEvents: bool(cfg.Events.CDEvents), Sockets: p.sockets(), Log: log,
 		Secrets: cfg.Secrets.Dir,
 		Workers: workers.Settings{
 			Installation: installation, Key: key, Heartbeat: cfg.Pipeline.Heartbeat, Grace: 10 * time.Second,

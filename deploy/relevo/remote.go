@@ -79,6 +79,8 @@ func submitCommand() *cobra.Command {
 
 func getCommand() *cobra.Command {
 	var r remote
+	var filter client.RunFilter
+	var limit int
 	cmd := &cobra.Command{
 		Use:   "get [RUN]",
 		Short: "List runs, or show one with its jobs",
@@ -103,7 +105,7 @@ func getCommand() *cobra.Command {
 				printAnnotations(w, run.Jobs)
 				return nil
 			}
-			list, err := c.Runs(cmd.Context(), 20, "")
+			list, err := c.Runs(cmd.Context(), filter, limit, "")
 			if err != nil {
 				return answered(err)
 			}
@@ -114,6 +116,14 @@ func getCommand() *cobra.Command {
 			return nil
 		},
 	}
+	cmd.Flags().StringSliceVar(&filter.States, "state", nil, "only runs in one of these states: RUNNING, FAILED …")
+	cmd.Flags().StringVar(&filter.Pipeline, "pipeline", "", "only runs of this pipeline")
+	cmd.Flags().StringVar(&filter.Repository, "repository", "", "only runs of this repository, owner/name")
+	cmd.Flags().StringVar(&filter.Branch, "branch", "", "only runs of this branch, or of another ref by its full name")
+	cmd.Flags().StringVar(&filter.Actor, "actor", "", "only runs that they started")
+	cmd.Flags().StringVar(&filter.SHA, "sha", "", "only runs of commits that begin so")
+	cmd.Flags().StringVar(&filter.Text, "search", "", "only runs that have this in a name")
+	cmd.Flags().IntVar(&limit, "limit", 20, "how many at most")
 	return r.bind(cmd)
 }
 

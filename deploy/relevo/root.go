@@ -62,7 +62,8 @@ Exit status: 0 succeeded, 1 a job failed, 2 usage or a bad file,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	root.AddCommand(runCommand(), lintCommand(), upCommand(), submitCommand(), getCommand(),
 		explainCommand(), logsCommand(), cancelCommand(), retryCommand(), approveCommand(),
-		deliveriesCommand(), replayDeliveryCommand(), deadLettersCommand())
+		deliveriesCommand(), replayDeliveryCommand(), deadLettersCommand(), rebuildCommand(),
+		loginCommand(), tokenCommand(), accessCommand(), auditCommand())
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	var s *status

@@ -16,8 +16,12 @@ import (
 
 	"github.com/relevo-ci/relevo/config"
 	"github.com/relevo-ci/relevo/deploy/doors"
+	"github.com/relevo-ci/relevo/deploy/gate"
 	"github.com/relevo-ci/relevo/functions/api"
+	"github.com/relevo-ci/relevo/functions/console"
 	"github.com/relevo-ci/relevo/functions/webhook"
+	"github.com/relevo-ci/relevo/shared/fn"
+	"github.com/relevo-ci/relevo/shared/state"
 )
 
 func upCommand() *cobra.Command {
@@ -58,9 +62,8 @@ func up(ctx context.Context, m machine, listen string) error {
 	if listen == "" {
 		listen = cfg.API.Listen
 	}
-	token := cfg.API.Token.Reveal()
-	if token == "" && !loopback(listen) {
-		return usage(fmt.Errorf("--listen %s: other machines could reach it: set RELEVO_API_TOKEN", listen))
+	if err := closed(cfg, listen); err != nil {
+		return usage(err)
 	}
 	if m.data == "" {
 		if m.data = cfg.Data.Dir; m.data == "" {
@@ -75,7 +78,11 @@ func up(ctx context.Context, m machine, listen string) error {
 		return infra(err)
 	}
 	defer unlock()
-	m.api = &api.API{Token: token, EventSecrets: cfg.Events.Secrets()}
+	known, err := gate.Open(cfg, &state.Access{}, &state.Audit{})
+	if err != nil {
+		return usage(err)
+	}
+	m.api = &api.API{Token: cfg.API.Token.Reveal(), EventSecrets: cfg.Events.Secrets(), Access: known}
 	if m.forges, err = doors.Forges(cfg.Forges); err != nil {
 		return usage(err)
 	}
@@ -92,12 +99,17 @@ func (p *parts) serve(ctx context.Context, m *machine, listen string) error {
 	if err != nil {
 		return infra(err)
 	}
-	srv := &http.Server{Handler: p.handler(), ReadHeaderTimeout: 10 * time.Second}
+	pages := &console.Console{}
+	srv := &http.Server{Handler: p.handler(pages), ReadHeaderTimeout: 10 * time.Second}
 	srv.RegisterOnShutdown(m.api.Close)
+	srv.RegisterOnShutdown(pages.Close)
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(l) }()
 	fmt.Fprintf(os.Stderr, "relevo is up at http://%s\n  jobs run as %s, %d side by side; state is in %s (%s)\n",
 		l.Addr(), m.provider, m.parallel, p.dir, p.store.Kind)
+	if link, err := m.api.NewLink(ctx, l.Addr().String()); err == nil {
+		fmt.Fprintf(os.Stderr, "  for a browser, once and within ten minutes (relevo login prints another):\n  %s\n", link)
+	}
 	select {
 	case err := <-failed:
 		return infra(err)
@@ -112,21 +124,35 @@ func (p *parts) serve(ctx context.Context, m *machine, listen string) error {
 	return nil
 }
 
-// handler is the API's and that of forges' deliveries; reports come by their own
-// socket.
-func (p *parts) handler() http.Handler {
+// handler is the API's, that of forges' deliveries and that of people's pages;
+// reports come by their own socket.
+func (p *parts) handler(pages *console.Console) http.Handler {
 	mux := http.NewServeMux()
+	serve := func(f fn.Function, routes ...string) {
+		for _, route := range routes {
+			mux.Handle(route, f.HTTP)
+		}
+	}
 	for _, f := range p.host.Table {
 		switch f.Name {
 		case "api":
-			mux.Handle("/", f.HTTP)
+			serve(f, append(api.Routes(), "/healthz")...)
+			pages.API = f.HTTP
 		case "webhook":
-			for _, route := range webhook.Routes() {
-				mux.Handle(route, f.HTTP)
-			}
+			serve(f, webhook.Routes()...)
 		}
 	}
+	serve(console.New(pages), console.Routes()...)
 	return mux
+}
+
+// closed refuses to listen for other machines where nobody would have to show
+// who they are.
+func closed(cfg config.Config, listen string) error {
+	if cfg.API.Token == "" && cfg.OIDC.Issuer == "" && !loopback(listen) {
+		return fmt.Errorf("--listen %s: other machines could reach it: set RELEVO_API_TOKEN or RELEVO_OIDC_ISSUER", listen)
+	}
+	return nil
 }
 
 func loopback(address string) bool {

@@ -46,8 +46,8 @@ type API struct {
 	Feed feed.Feed
 	// Dead keeps what could not be delivered; nil: nobody does.
 	Dead *deadletter.Box
-	// Index lists runs; nil: Scan of the runs' store.
-	Index Index
+	// Views are the read models that lists are made of; nil: there are none.
+	Views *state.Views
 	// Publish sends events on; what it can't deliver the outbox keeps.
 	Publish func(ctx context.Context, es []events.Envelope) error
 
@@ -59,6 +59,9 @@ type API struct {
 	// mode: callers on this machine alone are served, and web pages of other
 	// origins are not.
 	Token string
+	// Access is how other callers are known, and what each may; nil: there are no
+	// others, and those of the token and of this machine may everything.
+	Access *Access
 	// EventSecrets sign the events of senders that have no token; each of them
 	// does. None: nobody sends so.
 	EventSecrets []string
@@ -75,6 +78,7 @@ type API struct {
 	closing  context.Context
 	close    context.CancelFunc
 	unproven *semaphore.Weighted
+	projects projects
 }
 
 // Streams are the times of streams; zero values mean the defaults.
@@ -91,7 +95,9 @@ type Streams struct {
 
 // Routes are the patterns that a host with other HTTP functions gives to this
 // one.
-func Routes() []string { return []string{"/v1/", "/openapi.json", "/openapi.yaml"} }
+func Routes() []string {
+	return []string{"/v1/", "/ui/jobs", "/openapi.json", "/openapi.yaml", "/login", "/login/", "/logout"}
+}
 
 // New makes the function. It fills in the defaults of a.
 func New(a *API) fn.Function {
@@ -103,9 +109,6 @@ func New(a *API) fn.Function {
 	}
 	if a.NewID == nil {
 		a.NewID = newRunID
-	}
-	if a.Index == nil && a.Runs != nil {
-		a.Index = Scan{Store: a.Runs.Store}
 	}
 	a.unproven = semaphore.NewWeighted(mostUnproven)
 	if a.closing == nil {
@@ -135,7 +138,8 @@ func (a *API) handler() http.Handler {
 	inner.HandleFunc("/", nowhere(inner))
 	outer := http.NewServeMux()
 	outer.HandleFunc("GET /healthz", a.health)
-	outer.Handle("/", a.guard(inner))
+	a.registerLogin(outer)
+	outer.Handle("/", a.guard(tagged(inner)))
 	return outer
 }
 

@@ -39,7 +39,7 @@ func (a *API) review(ctx context.Context, in *reviewInput, refused bool) (*jobOu
 		return nil, refuse(http.StatusConflict, "the job awaits no approval")
 	}
 	if job.Awaiting() {
-		d := events.AwaitMatched{JobRef: events.JobRef{Run: run.ID, Job: job.Key}, By: a.caller(), Refused: refused}
+		d := events.AwaitMatched{JobRef: events.JobRef{Run: run.ID, Job: job.Key}, By: by(ctx), Refused: refused}
 		if in.Body != nil {
 			d.Reason = strings.TrimSpace(in.Body.Reason)
 		}

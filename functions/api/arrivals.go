@@ -84,6 +84,7 @@ func (a *API) takeEvents(w http.ResponseWriter, r *http.Request) {
 		p.write(w)
 		return
 	}
+	askedOf(r.Context()).kept = true // with its sender, in the ledger of triggers
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusAccepted)
 	if err := json.NewEncoder(w).Encode(receipts); err != nil {
@@ -96,7 +97,11 @@ func (a *API) take(w http.ResponseWriter, r *http.Request) (client.Receipts, *pr
 	if a.Doors == nil {
 		return none, refuse(http.StatusServiceUnavailable, "this server takes no events")
 	}
-	if a.signed(r) { // by whomever: not all of them at once
+	if !a.signed(r) {
+		if p := a.judge(r.Context(), "sendEvents", ""); p != nil {
+			return none, p
+		}
+	} else { // by whomever: not all of them at once
 		if !a.unproven.TryAcquire(mostBody) {
 			return none, refuse(http.StatusServiceUnavailable, "too many events at once").with("Retry-After", "1")
 		}
@@ -149,7 +154,7 @@ func (a *API) signed(r *http.Request) bool {
 // who sent it: the guard knows those without one.
 func (a *API) signer(r *http.Request, body []byte) (string, *problem) {
 	if !a.signed(r) {
-		return a.caller(), nil
+		return by(r.Context()), nil
 	}
 	text, ok := strings.CutPrefix(r.Header.Get(signature), "sha256=")
 	given, err := hex.DecodeString(text)
@@ -166,14 +171,6 @@ func (a *API) signer(r *http.Request, body []byte) (string, *problem) {
 		return "", refuse(http.StatusUnauthorized, "a signature does not cover headers: send the event in structured mode")
 	}
 	return "signature", nil
-}
-
-// caller is who the guard let in.
-func (a *API) caller() string {
-	if a.Token != "" {
-		return "token"
-	}
-	return "local"
 }
 
 func binary(h http.Header) bool { return h.Get("Ce-Specversion") != "" }

@@ -68,7 +68,7 @@ func (a *API) cancelJob(ctx context.Context, in *cancelJobInput) (*jobOutput, er
 // run, or of a job, is all that there can be. It follows from what asked for the
 // run.
 func (a *API) cancel(ctx context.Context, run *pipeline.Run, moment protocol.Moment, d events.CancelRequested, why *client.Cancellation) error {
-	d.By, d.Reason = name, "cancelled on request"
+	d.By, d.Reason = by(ctx), "cancelled on request"
 	if why != nil {
 		d.Reason = cmp.Or(why.Reason, d.Reason)
 	}

@@ -2,9 +2,8 @@ package api
 
 import (
 	"context"
-	"fmt"
 	"net/http"
-	"regexp"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/relevo-ci/relevo/shared/client"
 	doors "github.com/relevo-ci/relevo/shared/domain/trigger"
 	"github.com/relevo-ci/relevo/shared/fn"
+	"github.com/relevo-ci/relevo/shared/view"
 )
 
 // registerDeliveries adds the operations on the ledger of triggers.
@@ -22,10 +22,10 @@ func (a *API) registerDeliveries(h huma.API) {
 }
 
 type deliveriesInput struct {
-	Limit      int    `query:"limit" minimum:"1" maximum:"500" default:"50" doc:"Deliveries on a page."`
-	Cursor     string `query:"cursor" maxLength:"128" doc:"Next of the page before."`
-	Source     string `query:"source" maxLength:"64" doc:"Only those of this forge; or cloudevent, schedule."`
-	Repository string `query:"repository" maxLength:"512" doc:"Only those of this repository, owner/name."`
+	Page
+	From
+	State  []string `query:"state,explode" nullable:"false" maxItems:"4" enum:"received,working,done,refused" doc:"Only in one of these states."`
+	Source string   `query:"source" maxLength:"64" doc:"Only those of this forge; or cloudevent, schedule."`
 }
 
 type deliveriesOutput struct {
@@ -40,55 +40,53 @@ type deliveryOutput struct {
 	Body client.Delivery
 }
 
-var (
-	errNoDoors     = refuse(http.StatusServiceUnavailable, "this server has no front doors")
-	deliveryCursor = regexp.MustCompile(`^[0-9]{13}/[0-9A-Za-z_-]{1,100}$`)
-)
+var errNoDoors = refuse(http.StatusServiceUnavailable, "this server has no front doors")
 
-// mostLooked is how many deliveries are looked through at a time for those that
-// are wanted.
-const mostLooked = 500
-
-// listDeliveries fills a page from as many of the ledger's as it takes.
+// listDeliveries lists deliveries from their read model.
 func (a *API) listDeliveries(ctx context.Context, in *deliveriesInput) (*deliveriesOutput, error) {
 	if a.Doors == nil {
 		return nil, errNoDoors
 	}
-	if in.Cursor != "" && !deliveryCursor.MatchString(in.Cursor) {
-		return nil, located("query.cursor", "this is no cursor of a page")
+	found, err := a.find(ctx, view.Deliveries, in.From, in.Page, map[string][]string{"state": in.State, "source": some(in.Source)})
+	if err != nil {
+		return nil, err
 	}
-	out := &deliveriesOutput{Body: client.DeliveryList{Deliveries: []client.Delivery{}}}
-	wanted := func(d doors.Delivery) bool {
-		return (in.Source == "" || in.Source == d.Source) && (in.Repository == "" || in.Repository == d.Repository)
+	list, err := bodies[doors.Delivery](found.Rows)
+	if err == nil {
+		err = a.refresh(ctx, list)
 	}
-	chunk := in.Limit
-	if in.Source != "" || in.Repository != "" {
-		chunk = mostLooked
+	if err != nil {
+		return nil, a.fault(ctx, "list the deliveries", err)
 	}
-	for cursor := in.Cursor; ; {
-		list, next, err := a.Doors.Deliveries(ctx, cursor, chunk)
-		if err != nil {
-			return nil, a.fault(ctx, "list the deliveries", err)
-		}
-		for _, d := range list {
-			if !wanted(d) {
-				continue
-			}
-			if len(out.Body.Deliveries) == in.Limit {
-				last := out.Body.Deliveries[in.Limit-1]
-				out.Body.Next = fmt.Sprintf("%013d/%s", last.Received.UnixMilli(), last.ID)
-				return out, nil
-			}
-			out.Body.Deliveries = append(out.Body.Deliveries, deliveryView(d))
-		}
-		if cursor = next; cursor == "" {
-			return out, nil
-		}
-		if len(out.Body.Deliveries) == in.Limit {
-			out.Body.Next = cursor
-			return out, nil
+	out := &deliveriesOutput{Body: client.DeliveryList{Deliveries: make([]client.Delivery, len(list)), Next: string(found.Next)}}
+	for i, d := range list {
+		out.Body.Deliveries[i] = deliveryView(d)
+	}
+	return out, nil
+}
+
+// refresh reads those again that somebody may be working on. No event tells of a
+// delivery's end: the row of one is behind where its projection failed.
+func (a *API) refresh(ctx context.Context, list []doors.Delivery) error {
+	var open []events.DeliveryID
+	for _, d := range list {
+		if !d.State.Final() {
+			open = append(open, d.ID)
 		}
 	}
+	if len(open) == 0 {
+		return nil
+	}
+	now, err := a.Doors.Some(ctx, open...)
+	if err != nil {
+		return err
+	}
+	for i, d := range list {
+		if at := slices.IndexFunc(now, func(n doors.Delivery) bool { return n.ID == d.ID }); at >= 0 {
+			list[i] = now[at]
+		}
+	}
+	return nil
 }
 
 func (a *API) showDelivery(ctx context.Context, in *deliveryInput) (*deliveryOutput, error) {
@@ -109,11 +107,7 @@ func (a *API) replayDelivery(ctx context.Context, in *deliveryInput) (*deliveryO
 	if a.Doors == nil {
 		return nil, errNoDoors
 	}
-	by := "local"
-	if a.Token != "" {
-		by = "token"
-	}
-	d, res, err := a.Doors.Replay(ctx, name, events.DeliveryID(in.ID), by)
+	d, res, err := a.Doors.Replay(ctx, name, events.DeliveryID(in.ID), by(ctx))
 	if err != nil {
 		return nil, a.deliveryFault(ctx, "replay the delivery", err)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/relevo-ci/relevo/events"
 	"github.com/relevo-ci/relevo/shared/client"
+	"github.com/relevo-ci/relevo/shared/domain/access"
 	"github.com/relevo-ci/relevo/shared/feed"
 )
 
@@ -47,6 +48,7 @@ func (a *API) showEvents(ctx context.Context, in *eventsInput) (*huma.StreamResp
 	if err != nil {
 		return nil, err
 	}
+	keep.sees = a.seesEntry(ctx)
 	s := &eventStream{api: a, keep: keep, at: feed.Position(in.Last)}
 	if in.Last == "" {
 		s.at = feed.Position(in.After)
@@ -67,6 +69,24 @@ type eventFilter struct {
 	run     string
 	types   map[events.Type]bool // nil: all
 	context string               // with the dots around it; empty: all
+	sees    func(e feed.Entry) bool
+}
+
+// seesEntry tells of events whether the caller may see them: those of a run whom
+// its project is visible to, those of access who may read the audit, and others
+// that are of no project who may see everything.
+func (a *API) seesEntry(ctx context.Context) func(feed.Entry) bool {
+	run, whole := a.visibleRun(ctx), a.allowed(callerOf(ctx), access.View, "")
+	audit := a.allowed(callerOf(ctx), access.ReadAudit, "")
+	return func(e feed.Entry) bool {
+		switch {
+		case strings.HasPrefix(string(e.Type), typePrefix+string(events.Access)+"."):
+			return audit
+		case e.RunID == "":
+			return whole
+		}
+		return run(events.RunID(e.RunID))
+	}
 }
 
 const typePrefix = "dev.relevo."
@@ -102,7 +122,7 @@ func (f eventFilter) wants(e feed.Entry) bool {
 		return false
 	}
 	rest, ok := strings.CutPrefix(string(e.Type), strings.TrimSuffix(typePrefix, "."))
-	return f.context == "" || ok && strings.HasPrefix(rest, f.context)
+	return (f.context == "" || ok && strings.HasPrefix(rest, f.context)) && (f.sees == nil || f.sees(e))
 }
 
 // eventStream is one reader's stream. It holds a position and nothing else: a

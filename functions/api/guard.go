@@ -1,58 +1,125 @@
 package api
 
 import (
+	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
+	"math"
 	"net"
 	"net/http"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
+
+	"github.com/relevo-ci/relevo/events"
+	"github.com/relevo-ci/relevo/shared/domain/access"
 )
 
-// guard lets in whom the function serves: with a token, whoever shows it;
-// without, callers on this machine.
+// guard lets in whom the function knows, as often as they may ask, and keeps
+// what they did that changes something.
 func (a *API) guard(next http.Handler) http.Handler {
 	pages := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		if p := a.stranger(r, pages); p != nil {
+		q, p := a.identify(r, pages)
+		if p == nil {
+			p = a.tooOften(&q.caller)
+		} else if p.Status == http.StatusUnauthorized {
+			p = a.strange(r, p)
+		}
+		if p != nil {
 			p.write(w)
 			return
 		}
-		next.ServeHTTP(w, r)
+		r = r.WithContext(context.WithValue(r.Context(), askedKey{}, q))
+		if !changes(r.Method) || a.Access == nil || a.Access.Audit == nil {
+			next.ServeHTTP(w, r)
+			return
+		}
+		told := &telling{ResponseWriter: w, status: http.StatusOK}
+		defer a.audit(r, q, told) // also of what panics
+		next.ServeHTTP(told, r)
 	})
 }
 
-// stranger says why a caller is refused; nil lets it in.
-func (a *API) stranger(r *http.Request, pages *http.CrossOriginProtection) *problem {
-	if a.signed(r) {
-		return nil // takeEvents looks at the signature before anything else
-	}
-	if a.Token != "" {
-		if !authentic(r.Header.Get("Authorization"), a.Token) {
-			return refuse(http.StatusUnauthorized, "a bearer token is needed").with("Www-Authenticate", `Bearer realm="relevo"`)
-		}
+// tooOften bounds people and API tokens. The system's own token and this machine
+// are whoever runs this installation.
+func (a *API) tooOften(c *access.Caller) *problem {
+	if a.Access == nil || a.Access.Callers == nil || c.Via != access.BySession && c.Via != access.ByToken {
 		return nil
 	}
-	switch {
-	case !near(r):
-		return refuse(http.StatusForbidden, "without a token only callers on this machine are served")
-	case !a.mine(r.Host):
-		// A page whose name was made to point at this machine says its own name.
-		return refuse(http.StatusMisdirectedRequest, "this server is not addressed by that name")
-	case pages.Check(r) != nil:
-		return refuse(http.StatusForbidden, "web pages of other origins may not ask for this")
+	return later(a.Access.Callers.Wait(c.ID + " " + c.Token))
+}
+
+// strange bounds, by address, those who show nothing or what is wrong.
+func (a *API) strange(r *http.Request, p *problem) *problem {
+	if a.Access == nil || a.Access.Strangers == nil {
+		return p
 	}
-	return nil
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		host = r.RemoteAddr
+	}
+	if often := later(a.Access.Strangers.Wait(host)); often != nil {
+		return often
+	}
+	return p
+}
+
+func later(wait time.Duration) *problem {
+	if wait <= 0 {
+		return nil
+	}
+	seconds := strconv.Itoa(max(1, int(math.Ceil(wait.Seconds()))))
+	return refuse(http.StatusTooManyRequests, "too many requests: come again in %s s", seconds).with("Retry-After", seconds)
+}
+
+// telling notes the status of an answer.
+type telling struct {
+	http.ResponseWriter
+	status int
+}
+
+func (t *telling) WriteHeader(status int) {
+	t.status = status
+	t.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap is for http.ResponseController.
+func (t *telling) Unwrap() http.ResponseWriter { return t.ResponseWriter }
+
+// audit keeps what was done, or refused. Where that cannot be kept the answer
+// stands: the log has it, and the ledger the events of what was done.
+func (a *API) audit(r *http.Request, q *asked, t *telling) {
+	if q.kept || q.action == "" || q.caller.Via == access.BySignature {
+		return // nothing that there is, or another ledger has it
+	}
+	d := events.UIRecorded{
+		Principal: q.caller.ID, Name: q.caller.Name, Via: string(q.caller.Via), Token: q.caller.Token,
+		Action: q.action, Target: r.URL.Path, Project: q.project, Outcome: "done", Status: t.status,
+	}
+	switch {
+	case q.refused || t.status == http.StatusForbidden:
+		d.Outcome = "refused"
+	case t.status >= http.StatusBadRequest:
+		d.Outcome = "failed"
+	}
+	res, err := a.Access.Audit.Record(r.Context(), rand.Text(), d)
+	if err != nil {
+		a.Log.Error("api: audit", "principal", d.Principal, "action", d.Action, "target", d.Target, "outcome", d.Outcome, "error", err)
+		return
+	}
+	a.publish(r.Context(), res.Emitted)
 }
 
 // authentic compares in constant time; the digests hide the length as well.
-func authentic(header, token string) bool {
-	scheme, shown, _ := strings.Cut(header, " ")
+func authentic(shown, token string) bool {
 	a, b := sha256.Sum256([]byte(shown)), sha256.Sum256([]byte(token))
-	return subtle.ConstantTimeCompare(a[:], b[:]) == 1 && strings.EqualFold(scheme, "Bearer")
+	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
 }
 
 // near tells callers on this machine: over a unix socket, or the loopback.

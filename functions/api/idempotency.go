@@ -32,14 +32,11 @@ type Keyed struct {
 
 // runID is the id of the run that a request asks for: derived from its key, so
 // that a repeated request asks for the same run. Such an id tells no time.
-func (a *API) runID(key string) events.RunID {
+func (a *API) runID(ctx context.Context, key string) events.RunID {
 	if key == "" {
 		return a.NewID()
 	}
-	caller := "local"
-	if a.Token != "" {
-		caller = "token"
-	}
+	caller := callerOf(ctx).ID
 	sum := sha256.Sum256([]byte(fmt.Sprintf("run %d:%s %d:%s", len(caller), caller, len(key), key)))
 	return events.RunID(ulid.ULID(sum[:16]).String())
 }
@@ -47,7 +44,7 @@ func (a *API) runID(key string) events.RunID {
 // accept commits a run and sends it on its way. After it returned without an
 // error the run reaches one final state.
 func (a *API) accept(ctx context.Context, in Keyed, req events.RunRequested) (events.RunID, error) {
-	req.Run = a.runID(in.Key)
+	req.Run = a.runID(ctx, in.Key)
 	wanted, err := json.Marshal(req)
 	if err != nil {
 		return "", fmt.Errorf("api: encode request: %w", err)

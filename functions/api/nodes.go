@@ -90,12 +90,14 @@ func (a *API) listNodes(ctx context.Context, _ *struct{}) (*nodesOutput, error) 
 	}
 	out := &nodesOutput{Body: client.NodeList{Pools: []client.Pool{}}}
 	for _, v := range views {
-		out.Body.Pools = append(out.Body.Pools, client.Pool{ID: v.pool.ID, Waiting: v.waiting, Nodes: v.nodes()})
+		out.Body.Pools = append(out.Body.Pools, client.Pool{ID: v.pool.ID, Waiting: v.waiting, Nodes: v.nodes(a.visibleRun(ctx))})
 	}
 	return out, nil
 }
 
-func (v *poolView) nodes() []client.Node {
+// nodes are those of the pool. What holds them of others' projects is shown
+// without its name: that the room is taken is no secret.
+func (v *poolView) nodes(see func(events.RunID) bool) []client.Node {
 	snapshot := v.pool.Snapshot(time.Time{})
 	nodes := []client.Node{}
 	for _, n := range snapshot.Nodes {
@@ -104,12 +106,14 @@ func (v *poolView) nodes() []client.Node {
 			Labels: n.Labels, Attributes: n.Attributes, Taints: n.Taints, Gone: n.Gone,
 		}
 		for _, h := range snapshot.Held {
-			if h.Node == n.Node {
-				view.Held = append(view.Held, client.Held{
-					Assignment: h.Assignment, Job: jobID(h.For.Run, h.For.Job), Attempt: h.For.Attempt,
-					Worker: h.Worker, Resources: h.Resources, Since: h.Since,
-				})
+			if h.Node != n.Node {
+				continue
 			}
+			held := client.Held{Resources: h.Resources, Since: h.Since}
+			if see(h.For.Run) {
+				held.Assignment, held.Job, held.Attempt, held.Worker = h.Assignment, jobID(h.For.Run, h.For.Job), h.For.Attempt, h.Worker
+			}
+			view.Held = append(view.Held, held)
 		}
 		nodes = append(nodes, view)
 	}
@@ -127,14 +131,20 @@ func (a *API) showQueue(ctx context.Context, _ *struct{}) (*queueOutput, error) 
 	}
 	out := &queueOutput{Body: client.Queue{Pools: []client.PoolQueue{}}}
 	for _, v := range views {
-		out.Body.Pools = append(out.Body.Pools, client.PoolQueue{ID: v.pool.ID, Waiting: v.waiting, Offers: v.offers()})
+		out.Body.Pools = append(out.Body.Pools, client.PoolQueue{ID: v.pool.ID, Waiting: v.waiting, Offers: v.offers(a.visible(ctx))})
 	}
 	return out, nil
 }
 
-func (v *poolView) offers() []client.Offer {
+// offers are those that wait; those of others' projects keep their places, without
+// their names.
+func (v *poolView) offers(see func(project string) bool) []client.Offer {
 	offers := []client.Offer{}
 	for i, o := range v.pool.Sorted() {
+		if !see(o.Project) {
+			offers = append(offers, client.Offer{Priority: o.Priority, Position: i + 1, Queued: o.Queued, Expires: o.Expires})
+			continue
+		}
 		u := v.left[o.Offer]
 		view := client.Offer{
 			ID: o.Offer, Job: jobID(o.For.Run, o.For.Job), Attempt: o.For.Attempt, Name: o.Name,

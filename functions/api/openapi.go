@@ -38,9 +38,9 @@ func (a *API) register(mux *http.ServeMux) huma.API {
 	}
 	config.Security = []map[string][]string{{"bearer": {}}, {}}
 	h := humago.New(mux, config)
+	h.UseMiddleware(a.admit)
 
 	huma.Register(h, operation(h, "submitPipeline", http.MethodPost, "/v1/pipelines", "Run a pipeline file"), a.submitPipeline)
-	huma.Register(h, operation(h, "listPipelines", http.MethodGet, "/v1/pipelines", "List runs, newest first"), a.listPipelines)
 	huma.Register(h, operation(h, "showPipeline", http.MethodGet, "/v1/pipelines/{id}", "Show a run with its jobs"), a.showPipeline)
 	huma.Register(h, operation(h, "explainPipeline", http.MethodGet, "/v1/pipelines/{id}/explain", "Tell why a run stands where it stands"), a.explainPipeline)
 	huma.Register(h, operation(h, "cancelPipeline", http.MethodPost, "/v1/pipelines/{id}/cancel", "Cancel a run"), a.cancelPipeline)
@@ -54,10 +54,14 @@ func (a *API) register(mux *http.ServeMux) huma.API {
 	huma.Register(h, eventsOperation(h), a.showEvents)
 	huma.Register(h, operation(h, "approveJob", http.MethodPost, "/v1/jobs/{id}/approve", "Approve what a job awaits"), a.approveJob)
 	huma.Register(h, operation(h, "refuseJob", http.MethodPost, "/v1/jobs/{id}/refuse", "Refuse what a job awaits: it fails"), a.refuseJob)
+	a.registerLists(h)
 	a.registerArrivals(mux, h)
 	a.registerDeadLetters(h)
 	a.registerDeliveries(h)
 
+	a.registerAccess(h)
+
+	declare(h.OpenAPI())
 	tidy(h.OpenAPI().Components.Schemas.Map())
 	return h
 }
@@ -67,7 +71,7 @@ func tidy(schemas map[string]*huma.Schema) {
 	// Registered by huma for its own errors, which transform makes problems of.
 	delete(schemas, "ErrorModel")
 	delete(schemas, "ErrorDetail")
-	asked := []string{"Submission", "JobSubmission", "Trigger", "Cancellation", "Review"}
+	asked := []string{"Submission", "JobSubmission", "Trigger", "Cancellation", "Review", "TokenRequest", "Binding"}
 	for name, s := range schemas {
 		if !slices.Contains(asked, name) {
 			s.AdditionalProperties = nil // answers may come to say more

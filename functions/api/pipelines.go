@@ -9,6 +9,7 @@ import (
 
 	"github.com/relevo-ci/relevo/events"
 	"github.com/relevo-ci/relevo/shared/client"
+	"github.com/relevo-ci/relevo/shared/domain/access"
 	"github.com/relevo-ci/relevo/shared/domain/pipeline"
 	"github.com/relevo-ci/relevo/shared/protocol"
 	"github.com/relevo-ci/relevo/shared/workflow"
@@ -48,6 +49,13 @@ func (a *API) submitPipeline(ctx context.Context, in *submitPipelineInput) (*acc
 }
 
 func (a *API) acceptSpec(ctx context.Context, in Keyed, project string, started events.Trigger, spec *pipeline.Spec) (events.RunID, error) {
+	askedOf(ctx).project = project
+	if p := a.permit(ctx, access.Run, project); p != nil {
+		return "", p
+	}
+	if c := callerOf(ctx); c.Via == access.BySession || c.Via == access.ByToken {
+		started.Actor = c.Name // who they are, not who they say
+	}
 	if err := settle(&started, spec); err != nil {
 		return "", fmt.Errorf("api: settle inputs: %w", err)
 	}
@@ -92,32 +100,4 @@ func (a *API) run(ctx context.Context, id events.RunID) (*pipeline.Run, protocol
 		return nil, moment, a.fault(ctx, "look at the run", err)
 	}
 	return run, moment, nil
-}
-
-type listInput struct {
-	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"50" doc:"Runs on a page."`
-	Cursor string `query:"cursor" maxLength:"64" doc:"Next of the page before."`
-}
-
-type listOutput struct {
-	Body client.RunList
-}
-
-func (a *API) listPipelines(ctx context.Context, in *listInput) (*listOutput, error) {
-	var after Cursor
-	if in.Cursor != "" {
-		var err error
-		if after, err = ParseCursor(in.Cursor); err != nil {
-			return nil, located("query.cursor", "this is no cursor of a page")
-		}
-	}
-	runs, next, err := a.Index.Runs(ctx, after, in.Limit)
-	if err != nil {
-		return nil, a.fault(ctx, "list the runs", err)
-	}
-	out := &listOutput{Body: client.RunList{Runs: make([]client.RunSummary, len(runs)), Next: next.String()}}
-	for i, r := range runs {
-		out.Body.Runs[i] = summary(r)
-	}
-	return out, nil
 }

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/relevo-ci/relevo/events"
-	"github.com/relevo-ci/relevo/functions/api"
 	"github.com/relevo-ci/relevo/shared/client"
 	"github.com/relevo-ci/relevo/shared/protocol"
 )
@@ -200,29 +199,11 @@ func TestUnknownRunsAndJobs(t *testing.T) {
 }
 
 func TestAStoreThatIsAway(t *testing.T) {
-	w := newWorld(t, func(w *world) { w.api.Index = away{} })
+	w := newWorld(t, func(w *world) { w.api.Views.View = away{} })
 	p := refused(t, w.ask(http.MethodGet, "/v1/pipelines", ""), http.StatusServiceUnavailable)
 	if strings.Contains(p.Detail, "10.1.2.3") {
 		t.Errorf("the problem tells callers what is none of theirs: %q", p.Detail)
 	}
-}
-
-func TestCursorsAreReadAsWritten(t *testing.T) {
-	c := api.Cursor{Requested: time.UnixMilli(1234).UTC(), Run: "01ARZ3NDEKTSV4RRFFQ69G5FAV"}
-	if got, err := api.ParseCursor(c.String()); err != nil || got != c {
-		t.Errorf("%v, %v", got, err)
-	}
-}
-
-func FuzzParseCursor(f *testing.F) {
-	for _, s := range []string{"1234-01ARZ3NDEKTSV4RRFFQ69G5FAV", "-1-01ARZ3NDEKTSV4RRFFQ69G5FAV", "", "-", "01-x", "9223372036854775807-01ARZ3NDEKTSV4RRFFQ69G5FAV"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		if c, err := api.ParseCursor(s); err == nil && c.String() != s {
-			t.Errorf("%q is read as %q", s, c)
-		}
-	})
 }
 
 // TestWakesForWhatIsAccepted: what a run will need is woken before it is

@@ -56,7 +56,7 @@ func (a *API) again(ctx context.Context, t *events.Trigger) error {
 			return a.fault(ctx, "look at the pull request", err)
 		}
 	}
-	grant := doors.Again(*t, review, doors.Actor{Login: a.caller()}, doors.Write)
+	grant := doors.Again(*t, review, doors.Actor{Login: by(ctx)}, doors.Write)
 	if !grant.Start {
 		return refuse(http.StatusConflict, "%s", grant.Why)
 	}

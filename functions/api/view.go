@@ -6,23 +6,18 @@ import (
 	"github.com/relevo-ci/relevo/events"
 	"github.com/relevo-ci/relevo/shared/client"
 	"github.com/relevo-ci/relevo/shared/domain/pipeline"
+	"github.com/relevo-ci/relevo/shared/view"
 )
 
 // The shapes of answers, made of the domain's.
 
-func summary(r *pipeline.Run) client.RunSummary {
-	return client.RunSummary{
-		ID: string(r.ID), Pipeline: r.Pipeline, Project: r.Project, State: string(r.State),
-		Verdict: r.Verdict, Reason: r.Reason, Requested: r.Requested, Started: r.Started, Ended: r.Ended,
-	}
-}
+// summary is what a list shows of a run.
+func summary(r *pipeline.Run) client.RunSummary { return runRow(view.RunOf(r)) }
 
 func runView(r *pipeline.Run) client.Run {
 	req := r.Request()
 	v := client.Run{
 		RunSummary: summary(r), File: req.File, Group: r.Group,
-		Event: req.Trigger.Event, Actor: req.Trigger.Actor, Repo: req.Trigger.Repository,
-		Ref: req.Trigger.Ref, SHA: req.Trigger.SHA,
 		Links: runLinks(r.ID), Jobs: make([]client.Job, len(r.Jobs)),
 	}
 	for i, j := range r.Jobs {
@@ -55,17 +50,10 @@ func attemptView(a *pipeline.Attempt) client.Attempt {
 	}
 }
 
-// stateOf names also the state of a job whose needs are not done, which the
-// domain leaves empty.
-func stateOf(j *pipeline.Job) string {
-	if j.State == pipeline.Waiting {
-		return "WAITING"
-	}
-	return string(j.State)
-}
+func stateOf(j *pipeline.Job) string { return view.StateOf(j) }
 
 // jobID is the run and the key with a dot between: a run's id has none.
-func jobID(run events.RunID, key events.JobKey) string { return string(run) + "." + string(key) }
+func jobID(run events.RunID, key events.JobKey) string { return view.JobID(run, key) }
 
 // parseJobID takes a job's id apart; false where it cannot be one.
 func parseJobID(id string) (events.RunID, events.JobKey, bool) {

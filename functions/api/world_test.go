@@ -33,6 +33,7 @@ import (
 	"github.com/relevo-ci/relevo/shared/memory"
 	"github.com/relevo-ci/relevo/shared/provider"
 	"github.com/relevo-ci/relevo/shared/state"
+	"github.com/relevo-ci/relevo/shared/view"
 	"github.com/relevo-ci/relevo/shared/workers"
 )
 
@@ -61,7 +62,8 @@ type world struct {
 func newWorld(t *testing.T, set ...func(*world)) *world {
 	w := &world{t: t, feed: feed.NewMemory(100_000, 64<<20), logs: logs.NewMemory(64 << 20)}
 	w.store = memory.New(w.time, "test")
-	commit := &state.Committer{Store: w.store}
+	views := &state.Views{Store: w.store, View: view.NewMemory()}
+	commit := &state.Committer{Store: views.Keep()}
 	w.runs = &state.Runs{Committer: commit, Policy: pipeline.DefaultPolicy()}
 	pools := &state.Pools{Committer: commit, Settings: scheduling.Settings{OfferTTL: time.Hour, Nudge: 20 * time.Second}}
 	groups := &state.Groups{Committer: commit, Nudge: 20 * time.Second}
@@ -71,10 +73,10 @@ func newWorld(t *testing.T, set ...func(*world)) *world {
 	w.api = &api.API{
 		Runs: w.runs, Pools: pools, Groups: groups, Routes: routes, Logs: w.logs, Feed: w.feed,
 		Publish: w.publish, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-		Doors: &state.Front{Committer: commit},
+		Doors: &state.Front{Committer: commit}, Views: views,
 	}
 	w.deps = functions.Deps{
-		Runs: w.runs, Pools: pools, Groups: groups, Doors: w.api.Doors, Routes: routes, Feed: w.feed,
+		Runs: w.runs, Pools: pools, Groups: groups, Doors: w.api.Doors, Routes: routes, Feed: w.feed, Views: views,
 		Workers: &workers.Workers{Runs: w.runs, Providers: map[string]provider.Provider{"fake": provided}},
 		Reports: &worker.Reports{Runs: w.runs, Logs: w.logs, Publish: w.publish},
 	}
@@ -253,9 +255,9 @@ func submission(source string) string {
 	return string(raw)
 }
 
-// away is an index whose store cannot be reached.
-type away struct{}
+// away is a read model that cannot be reached.
+type away struct{ view.Store }
 
-func (away) Runs(context.Context, api.Cursor, int) ([]*pipeline.Run, api.Cursor, error) {
-	return nil, api.Cursor{}, errors.New("dial tcp 10.1.2.3:6379: connection refused")
+func (away) Page(context.Context, view.Kind, view.Index, view.Cursor, int) ([]view.Row, error) {
+	return nil, errors.New("dial tcp 10.1.2.3:6379: connection refused")
 }

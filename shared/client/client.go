@@ -16,7 +16,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -77,16 +76,6 @@ func (c *Client) SubmitJob(ctx context.Context, s JobSubmission, key string) (Ac
 // Run looks at a run.
 func (c *Client) Run(ctx context.Context, id string) (Run, error) {
 	return get[Run](ctx, c, "/v1/pipelines/"+url.PathEscape(id))
-}
-
-// Runs lists runs, newest first: a page of at most limit, from a cursor ("":
-// the newest).
-func (c *Client) Runs(ctx context.Context, limit int, cursor string) (RunList, error) {
-	q := url.Values{"limit": {strconv.Itoa(limit)}}
-	if cursor != "" {
-		q.Set("cursor", cursor)
-	}
-	return get[RunList](ctx, c, "/v1/pipelines?"+q.Encode())
 }
 
 // Job looks at a job.

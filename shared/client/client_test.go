@@ -131,7 +131,7 @@ func TestRequests(t *testing.T) {
 	c.Token = "t"
 	for want, do := range map[string]func() error{
 		"GET /v1/pipelines/a%2Fb Bearer t ":              func() error { _, err := c.Run(t.Context(), "a/b"); return err },
-		"GET /v1/pipelines?cursor=c&limit=7 Bearer t ":   func() error { _, err := c.Runs(t.Context(), 7, "c"); return err },
+		"GET /v1/pipelines?cursor=c&limit=7 Bearer t ":   func() error { _, err := c.Runs(t.Context(), client.RunFilter{}, 7, "c"); return err },
 		"GET /v1/jobs/r.j Bearer t ":                     func() error { _, err := c.Job(t.Context(), "r.j"); return err },
 		"GET /v1/pipelines/r/explain Bearer t ":          func() error { _, err := c.Explain(t.Context(), "r"); return err },
 		"GET /v1/nodes Bearer t ":                        func() error { _, err := c.Nodes(t.Context()); return err },

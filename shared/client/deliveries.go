@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"net/url"
-	"strconv"
 	"time"
 )
 
@@ -51,23 +50,6 @@ type DeliveryOutcome struct {
 	Result string `json:"result" enum:"started,skipped,refused"`
 	Run    string `json:"run,omitempty" doc:"That was started."`
 	Reason string `json:"reason,omitempty" doc:"Why it was started or skipped; what is wrong with the file, as file:line:column."`
-}
-
-// DeliveryFilter says which deliveries are wanted; empty: all.
-type DeliveryFilter struct {
-	Source, Repository string
-}
-
-// Deliveries lists deliveries, newest first: a page of at most limit, from a
-// cursor ("": the newest).
-func (c *Client) Deliveries(ctx context.Context, f DeliveryFilter, limit int, cursor string) (DeliveryList, error) {
-	q := url.Values{"limit": {strconv.Itoa(limit)}}
-	for name, value := range map[string]string{"source": f.Source, "repository": f.Repository, "cursor": cursor} {
-		if value != "" {
-			q.Set(name, value)
-		}
-	}
-	return get[DeliveryList](ctx, c, "/v1/deliveries?"+q.Encode())
 }
 
 // Delivery looks at one.

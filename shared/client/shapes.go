@@ -73,15 +73,25 @@ type RunList struct {
 
 // RunSummary is a run without its jobs.
 type RunSummary struct {
-	ID        string         `json:"id" doc:"A ULID."`
-	Pipeline  string         `json:"pipeline" doc:"The pipeline's name."`
-	Project   string         `json:"project,omitempty"`
-	State     string         `json:"state" enum:"REQUESTED,RUNNING,SUCCEEDED,FAILED,CANCELLED"`
-	Verdict   events.Verdict `json:"verdict,omitempty" doc:"Of a run that is done: succeeded, failed, timeout, infra, rejected, cancelled."`
-	Reason    string         `json:"reason,omitempty" doc:"Why it did not succeed."`
-	Requested time.Time      `json:"requested"`
-	Started   time.Time      `json:"started,omitzero"`
-	Ended     time.Time      `json:"ended,omitzero"`
+	ID          string         `json:"id" doc:"A ULID."`
+	Pipeline    string         `json:"pipeline" doc:"The pipeline's name."`
+	Project     string         `json:"project,omitempty"`
+	State       string         `json:"state" enum:"REQUESTED,RUNNING,SUCCEEDED,FAILED,CANCELLED"`
+	Verdict     events.Verdict `json:"verdict,omitempty" doc:"Of a run that is done: succeeded, failed, timeout, infra, rejected, cancelled."`
+	Reason      string         `json:"reason,omitempty" doc:"Why it did not succeed."`
+	Event       string         `json:"event" doc:"The trigger's name."`
+	Actor       string         `json:"actor,omitempty" doc:"Who, as the source authenticated them."`
+	Repo        string         `json:"repository,omitempty" doc:"owner/name"`
+	Ref         string         `json:"ref,omitempty" doc:"The git ref."`
+	Branch      string         `json:"branch,omitempty" doc:"What it is listed by: of a pull request its head, of another ref than a branch the ref."`
+	SHA         string         `json:"sha,omitempty" doc:"The commit."`
+	PullRequest int            `json:"pullRequest,omitempty" doc:"Its number."`
+	RetryOf     string         `json:"retryOf,omitempty" doc:"The run that this one runs once more."`
+	Attempt     int            `json:"attempt" doc:"1, and one more each time that it was run once more."`
+	Counts      map[string]int `json:"counts" doc:"How many of its jobs are in which state."`
+	Requested   time.Time      `json:"requested"`
+	Started     time.Time      `json:"started,omitzero"`
+	Ended       time.Time      `json:"ended,omitzero"`
 }
 
 // Run is a run with its jobs.
@@ -89,11 +99,6 @@ type Run struct {
 	RunSummary
 	File  string            `json:"file,omitempty"`
 	Group string            `json:"group,omitempty" doc:"The run's concurrency group."`
-	Event string            `json:"event" doc:"The trigger's name."`
-	Actor string            `json:"actor,omitempty"`
-	Repo  string            `json:"repository,omitempty"`
-	Ref   string            `json:"ref,omitempty"`
-	SHA   string            `json:"sha,omitempty"`
 	Jobs  []Job             `json:"jobs" doc:"In an order in which needs come first."`
 	Links map[string]string `json:"links"`
 }

@@ -36,6 +36,16 @@ func (s *Front) Deliveries(ctx context.Context, cursor string, limit int) ([]tri
 	return list, next, err
 }
 
+// Some reads deliveries by their ids, the newest first; those that are not there
+// are left out.
+func (s *Front) Some(ctx context.Context, ids ...events.DeliveryID) ([]trigger.Delivery, error) {
+	members := make([]string, len(ids))
+	for i, id := range ids {
+		members[i] = "/" + string(id)
+	}
+	return s.look(ctx, members)
+}
+
 // members names all deliveries: padded time of receipt, then id.
 func (s *Front) members(ctx context.Context) ([]string, error) {
 	var all []string

@@ -42,6 +42,8 @@ type Run struct {
 	PullRequest int               `json:"pullRequest,omitempty"`
 	RetryOf     events.RunID      `json:"retryOf,omitempty"`
 	Attempt     int               `json:"attempt,omitempty"`
+	// Trace that it is part of, where that is not its own.
+	Trace events.TraceID `json:"trace,omitempty"`
 	// Keys of its jobs, and how many are in each state.
 	Keys []events.JobKey `json:"keys"`
 	Jobs map[string]int  `json:"jobs"`
@@ -85,19 +87,28 @@ func JobID(run events.RunID, key events.JobKey) string { return string(run) + ".
 
 // OfRun is the row of a run, as its document says in that version.
 func OfRun(r *pipeline.Run, version uint64) (Row, error) {
+	body := RunOf(r)
+	row := Row{Kind: Runs, ID: string(r.ID), Version: version, Score: r.Requested.UnixMilli(), Indexes: body.indexes()}
+	row.add("state", string(r.State))
+	return row.with(body)
+}
+
+// RunOf is what a run's row holds.
+func RunOf(r *pipeline.Run) Run {
 	body := Run{
 		ID: r.ID, Origin: origin(r), State: r.State, Verdict: r.Verdict, Reason: r.Reason,
 		Requested: r.Requested.UTC(), Started: r.Started.UTC(), Ended: r.Ended.UTC(),
 		PullRequest: r.Request().Trigger.PullRequest, RetryOf: r.Request().RetryOf, Attempt: r.Request().RunAttempt,
 		Keys: make([]events.JobKey, len(r.Jobs)), Jobs: map[string]int{},
 	}
+	if r.Trace != "" {
+		body.Trace = r.Context().Trace
+	}
 	for i, j := range r.Jobs {
 		body.Keys[i] = j.Key
 		body.Jobs[StateOf(j)]++
 	}
-	row := Row{Kind: Runs, ID: string(r.ID), Version: version, Score: r.Requested.UnixMilli(), Indexes: body.indexes()}
-	row.add("state", string(r.State))
-	return row.with(body)
+	return body
 }
 
 // OfJob is the row of a job of a run, as the run's document says in that version.

@@ -33,6 +33,7 @@ import (
 // bench holds what measures share.
 type bench struct {
 	pairs  int
+	sizes  string // of P13
 	dir    string
 	binDir string
 	closes []func()
