@@ -116,6 +116,13 @@ func getCommand() *cobra.Command {
 			return nil
 		},
 	}
+	filterFlags(cmd, &filter)
+	cmd.Flags().IntVar(&limit, "limit", 20, "how many at most")
+	return r.bind(cmd)
+}
+
+// filterFlags say which runs are listed.
+func filterFlags(cmd *cobra.Command, filter *client.RunFilter) {
 	cmd.Flags().StringSliceVar(&filter.States, "state", nil, "only runs in one of these states: RUNNING, FAILED …")
 	cmd.Flags().StringVar(&filter.Pipeline, "pipeline", "", "only runs of this pipeline")
 	cmd.Flags().StringVar(&filter.Repository, "repository", "", "only runs of this repository, owner/name")
@@ -123,8 +130,6 @@ func getCommand() *cobra.Command {
 	cmd.Flags().StringVar(&filter.Actor, "actor", "", "only runs that they started")
 	cmd.Flags().StringVar(&filter.SHA, "sha", "", "only runs of commits that begin so")
 	cmd.Flags().StringVar(&filter.Text, "search", "", "only runs that have this in a name")
-	cmd.Flags().IntVar(&limit, "limit", 20, "how many at most")
-	return r.bind(cmd)
 }
 
 func took(from, to time.Time) string {
