@@ -116,7 +116,6 @@ func (s *Service) serve(ctx context.Context, o Options) error {
 		return err
 	}
 	deps.Views, deps.Clock.Forget = views, views.Forgetting(deps.Clock.Forget)
-	deps.Views, deps.Clock.Forget = views, views.Forgetting(deps.Clock.Forget)
 	waker := s.waker()
 	if waker != nil {
 		deps.Wake = waker.Wake

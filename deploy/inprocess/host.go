@@ -32,7 +32,6 @@ import (
 	"github.com/relevo-ci/relevo/shared/secrets"
 	"github.com/relevo-ci/relevo/shared/state"
 	"github.com/relevo-ci/relevo/shared/view"
-	"github.com/relevo-ci/relevo/shared/view"
 	"github.com/relevo-ci/relevo/shared/workers"
 )
 
@@ -93,10 +92,6 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 	h.Bus = bus.New(o.Bus)
 	// Before the bus: it may overtake, e.g. while a worker is being launched.
 	committer := &state.Committer{Store: o.Store, Committed: h.seeAll}
-	views, forget := h.views()
-	if views != nil {
-		committer.Store = views.Keep()
-	}
 	views, forget := h.views()
 	if views != nil {
 		committer.Store = views.Keep()

@@ -27,7 +27,6 @@ import (
 	"github.com/relevo-ci/relevo/shared/logs"
 	"github.com/relevo-ci/relevo/shared/provider"
 	"github.com/relevo-ci/relevo/shared/view"
-	"github.com/relevo-ci/relevo/shared/view"
 	"github.com/relevo-ci/relevo/shared/workers"
 )
 

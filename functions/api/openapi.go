@@ -55,7 +55,6 @@ func (a *API) register(mux *http.ServeMux) huma.API {
 	huma.Register(h, operation(h, "approveJob", http.MethodPost, "/v1/jobs/{id}/approve", "Approve what a job awaits"), a.approveJob)
 	huma.Register(h, operation(h, "refuseJob", http.MethodPost, "/v1/jobs/{id}/refuse", "Refuse what a job awaits: it fails"), a.refuseJob)
 	a.registerLists(h)
-	a.registerLists(h)
 	a.registerArrivals(mux, h)
 	a.registerDeadLetters(h)
 	a.registerDeliveries(h)
