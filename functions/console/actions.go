@@ -107,6 +107,14 @@ var actions = []action{
 			return "", c.api.DiscardDeadLetter(ctx, id)
 		},
 	},
+	{
+		path: "/tokens/{id}/revoke", title: "Revoke this token?", button: "Revoke", danger: true,
+		says: "Whoever shows it is refused from now on.",
+		back: func(string) string { return "/access#tokens" },
+		do: func(c *Console, ctx context.Context, _ *http.Request, id string) (string, error) {
+			return "", c.api.RevokeToken(ctx, id)
+		},
+	},
 }
 
 // registerActions adds the pages that ask, and what does it.

@@ -71,7 +71,7 @@ func New(c *Console) fn.Function {
 	return fn.Function{
 		Name: name, Context: events.Access,
 		HTTP: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler().ServeHTTP(w, r) }),
-		Doc: "shows people what runs, what waits and why",
+		Doc:  "shows people what runs, what waits and why",
 	}
 }
 
@@ -97,6 +97,8 @@ func (c *Console) handler() http.Handler {
 	mux.HandleFunc("GET /jobs/{id}/log/raw", c.download)
 	mux.HandleFunc("GET /live", c.live)
 	mux.HandleFunc("GET /relay", c.relay)
+	mux.HandleFunc("POST /access/tokens", c.makeToken)
+	mux.HandleFunc("POST /access/grants", c.grant)
 	mux.HandleFunc("POST /theme", c.setTheme)
 	mux.Handle("GET /static/{file}", c.assets)
 	mux.Handle("/", c.page(func(*http.Request) (view, error) { return view{}, errNowhere }))

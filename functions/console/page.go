@@ -30,14 +30,7 @@ type view struct {
 	Theme string // dark, light, or empty for what the system says
 	Path  string // of the page, for coming back to it
 	Now   time.Time
-	Me    *caller
-}
-
-// caller is who looks at the page, as far as the console needs to know.
-type caller struct {
-	Name string
-	// Forgery is what its forms show, so that the api takes them for ours.
-	Forgery string
+	Me    *client.Me // who looks at it; nil: not known
 }
 
 // pageFunc gathers what a page shows.
@@ -74,6 +67,11 @@ func (c *Console) write(w http.ResponseWriter, r *http.Request, v view) {
 	v.Now, v.Path = c.Now(), r.URL.RequestURI()
 	if cookie, err := r.Cookie(themeCookie); err == nil && (cookie.Value == "dark" || cookie.Value == "light") {
 		v.Theme = cookie.Value
+	}
+	if v.Status == 0 {
+		if me, err := c.api.Me(r.Context()); err == nil {
+			v.Me = &me
+		}
 	}
 	part := "layout"
 	if r.Header.Get("HX-Request") != "" && v.Status == 0 {
