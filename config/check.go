@@ -50,6 +50,7 @@ func (c Config) check() []error {
 		"RELEVO_WORKER_URL":     {c.Worker.URL, []string{"http", "https", "unix"}},
 		"RELEVO_REDIS_URL":      {c.Redis.URL.Reveal(), []string{"redis", "rediss", "unix"}},
 		"RELEVO_PUBLIC_URL":     {c.Public.URL, []string{"http", "https"}},
+		"OTEL_EXPORTER_OTLP_ENDPOINT": {c.Telemetry.Endpoint, []string{"http", "https"}},
 		"RELEVO_OIDC_ISSUER":    {c.OIDC.Issuer, []string{"http", "https"}},
 	}
 	for _, f := range c.Forges.Served() {
@@ -58,6 +59,9 @@ func (c Config) check() []error {
 		if f.URL == "" {
 			refuse(name+"_URL", "it is not set, and the forge has a token or a webhook secret")
 		}
+	}
+	if _, err := c.Telemetry.HeaderMap(); err != nil {
+		refuse("OTEL_EXPORTER_OTLP_HEADERS", "%v", err)
 	}
 	for name, problem := range c.login() {
 		refuse(name, "%s", problem)

@@ -24,6 +24,8 @@ type Config struct {
 	Bus       Bus
 	Redis     Redis
 	Data      Data
+	Logs      Logs
+	Telemetry Telemetry
 	Scheduler Scheduler
 	Pipeline  Pipeline
 	Provider  Provider
@@ -103,6 +105,24 @@ type Data struct {
 	// Folder for state, logs and artifacts. On Knative it is for a single process:
 	// logs are then kept there instead of in Redis.
 	Dir string `env:"RELEVO_DATA_DIR"`
+}
+
+// Logs are what attempts wrote.
+type Logs struct {
+	// Where logs are kept once their attempt has ended: a folder, or a bucket by its
+	// URL. Unset: in the data folder; without one, as on Knative, they stay in Redis.
+	URL Secret `env:"RELEVO_LOGS_URL"`
+}
+
+// Telemetry is what is told of runs as traces and numbers.
+type Telemetry struct {
+	// Base URL of an OpenTelemetry collector that takes OTLP over HTTP: the traces of
+	// runs that ended are sent to /v1/traces below it. Unset: to none.
+	Endpoint string `env:"OTEL_EXPORTER_OTLP_ENDPOINT"`
+	// Headers sent with them, name=value, comma-separated.
+	Headers Secret `env:"OTEL_EXPORTER_OTLP_HEADERS"`
+	// How long after its request a run has a trace and is counted.
+	Retention time.Duration `env:"RELEVO_TELEMETRY_RETENTION" default:"168h"`
 }
 
 // Scheduler places jobs.

@@ -47,6 +47,7 @@ func TestDefaults(t *testing.T) {
 		Host:      config.Host{Port: 8080, EventBytes: 1 << 20, Wake: true, Drain: 25 * time.Second},
 		Bus:       config.Bus{Concurrency: 16, Tries: 10, Backoff: 50 * time.Millisecond, Memory: 64 << 20},
 		Redis:     config.Redis{LogBytes: 1 << 30, LogBytesEach: 64 << 20, FeedBytes: 32 << 20},
+		Telemetry: config.Telemetry{Retention: 7 * 24 * time.Hour},
 		Scheduler: config.Scheduler{Pool: "default", OfferTTL: 24 * time.Hour},
 		Pipeline:  config.Pipeline{Lease: 30 * time.Second, Heartbeat: 10 * time.Second, StartDeadline: 5 * time.Minute, InfraRetries: 2},
 		Provider: config.Provider{
@@ -72,7 +73,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		t, "PORT=9000", "LISTEN_ADDRESS=[::]:8080", "FUNCTION=api", "K_SERVICE=offer-created", "K_SINK=http://broker/ns",
 		`K_CE_OVERRIDES={"extensions":{"cluster":"north"}}`, "K_CA_CERTS=pem", "RELEVO_HOST_FUNCTIONS=http://{context}.ns.svc/{function}", "RELEVO_HOST_WAKE=off", "RELEVO_HOST_EVENT_BYTES=5", "RELEVO_HOST_DRAIN=1s",
 		"RELEVO_BUS_CONCURRENCY=2", "RELEVO_BUS_TRIES=3", "RELEVO_BUS_BACKOFF=4ms", "RELEVO_BUS_MEMORY=5",
-		"RELEVO_REDIS_URL=redis://u:p@h:1/2", "RELEVO_REDIS_LOG_BYTES=9", "RELEVO_REDIS_LOG_BYTES_EACH=8", "RELEVO_REDIS_FEED_BYTES=7", "RELEVO_DATA_DIR=/data", "RELEVO_SCHEDULER_POOL=linux", "RELEVO_SCHEDULER_OFFER_TTL=1h", "RELEVO_SCHEDULER_UNTRUSTED_SLOTS=3",
+		"RELEVO_REDIS_URL=redis://u:p@h:1/2", "RELEVO_REDIS_LOG_BYTES=9", "RELEVO_REDIS_LOG_BYTES_EACH=8", "RELEVO_REDIS_FEED_BYTES=7", "RELEVO_DATA_DIR=/data", "RELEVO_LOGS_URL=/cold", "RELEVO_SCHEDULER_POOL=linux", "RELEVO_SCHEDULER_OFFER_TTL=1h", "RELEVO_SCHEDULER_UNTRUSTED_SLOTS=3",
 		"RELEVO_PIPELINE_LEASE=1m", "RELEVO_PIPELINE_HEARTBEAT=5s", "RELEVO_PIPELINE_START_DEADLINE=2m", "RELEVO_PIPELINE_INFRA_RETRIES=0",
 		"RELEVO_PROVIDER_DOCKER_HOST=tcp://d:1", "DOCKER_HOST=tcp://other:1",
 		"RELEVO_PROVIDER_KUBERNETES_NAMESPACE=jobs", "RELEVO_PROVIDER_KUBERNETES_UNTRUSTED_NAMESPACE=apart", "RELEVO_PROVIDER_KUBERNETES_UNTRUSTED_RUNTIME_CLASS=gvisor", "RELEVO_PROVIDER_KUBERNETES_AGENT_IMAGE=agent:1", "RELEVO_PROVIDER_KUBERNETES_IMAGE=debian",
@@ -80,6 +81,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		"RELEVO_PROVIDER_KUBERNETES_NODE_SELECTOR=pool=ci", "RELEVO_PROVIDER_KUBERNETES_TOLERATIONS=ci:NoSchedule", "RELEVO_PROVIDER_KUBERNETES_LABELS=arm64", "RELEVO_PROVIDER_KUBERNETES_RUNTIME_CLASS=kata", "RELEVO_PROVIDER_KUBERNETES_PRIORITY_CLASS=low",
 		"RELEVO_PROVIDER_KUBERNETES_BLOCK=10.0.0.0/8", "RELEVO_PROVIDER_KUBERNETES_KUBECONFIG=/kube", "RELEVO_PROVIDER_KUBERNETES_CONTEXT=north",
 		"RELEVO_API_LISTEN=:80", "RELEVO_API_TOKEN=t0ken",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318", "OTEL_EXPORTER_OTLP_HEADERS=a=b", "RELEVO_TELEMETRY_RETENTION=24h",
 		"RELEVO_ACCESS_ADMINS=ana@x.org,group:ops", "RELEVO_ACCESS_GRANTS=group:dev=developer@github/acme/*", "RELEVO_ACCESS_SESSION=1h", "RELEVO_ACCESS_AUDIT=48h", "RELEVO_ACCESS_RATE=0", "RELEVO_ACCESS_BURST=2",
 		"RELEVO_OIDC_ISSUER=https://id.example", "RELEVO_OIDC_CLIENT_ID=relevo", "RELEVO_OIDC_CLIENT_SECRET=s", "RELEVO_OIDC_GROUPS_CLAIM=roles", "RELEVO_OIDC_SCOPES=groups",
 		"RELEVO_WORKER_URL=https://relevo.example/worker", "RELEVO_WORKER_KEY=k3y", "RELEVO_PUBLIC_URL=https://relevo.example", "RELEVO_LOG_LEVEL=debug",
@@ -92,6 +94,8 @@ func TestEverySettingIsRead(t *testing.T) {
 		Bus:       config.Bus{Concurrency: 2, Tries: 3, Backoff: 4 * time.Millisecond, Memory: 5},
 		Redis:     config.Redis{URL: "redis://u:p@h:1/2", LogBytes: 9, LogBytesEach: 8, FeedBytes: 7},
 		Data:      config.Data{Dir: "/data"},
+		Logs:      config.Logs{URL: "/cold"},
+		Telemetry: config.Telemetry{Endpoint: "http://collector:4318", Headers: "a=b", Retention: 24 * time.Hour},
 		Scheduler: config.Scheduler{Pool: "linux", OfferTTL: time.Hour, UntrustedSlots: 3},
 		Pipeline:  config.Pipeline{Lease: time.Minute, Heartbeat: 5 * time.Second, StartDeadline: 2 * time.Minute},
 		Provider: config.Provider{

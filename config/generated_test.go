@@ -38,7 +38,7 @@ func TestGenerated(t *testing.T) {
 }
 
 // TestNames holds the convention: RELEVO_<CONTEXT>_<NAME>, but for what
-// Knative, func and Docker call their own.
+// Knative, func, Docker and OpenTelemetry call their own.
 func TestNames(t *testing.T) {
 	seen := map[string]bool{}
 	comments := readComments(t)
@@ -47,7 +47,7 @@ func TestNames(t *testing.T) {
 			t.Errorf("%s is there twice", s.name)
 		}
 		seen[s.name] = true
-		foreign := []string{"PORT", "LISTEN_ADDRESS", "FUNCTION", "K_SERVICE", "K_SINK", "K_CE_OVERRIDES", "K_CA_CERTS"}
+		foreign := []string{"PORT", "LISTEN_ADDRESS", "FUNCTION", "K_SERVICE", "K_SINK", "K_CE_OVERRIDES", "K_CA_CERTS", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS"}
 		own := regexp.MustCompile(`^RELEVO_` + strings.ToUpper(s.group) + `_[A-Z_]+$`)
 		if !own.MatchString(s.name) && !slices.Contains(foreign, s.name) {
 			t.Errorf("%s of %s has no name that begins with its context's", s.name, s.group)

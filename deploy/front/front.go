@@ -3,6 +3,9 @@
 package front
 
 import (
+	"context"
+	"slices"
+
 	"github.com/relevo-ci/relevo/config"
 	"github.com/relevo-ci/relevo/deploy/doors"
 	"github.com/relevo-ci/relevo/deploy/gate"
@@ -12,6 +15,7 @@ import (
 	"github.com/relevo-ci/relevo/functions/webhook"
 	"github.com/relevo-ci/relevo/shared/cron"
 	"github.com/relevo-ci/relevo/shared/fn"
+	"github.com/relevo-ci/relevo/shared/logs"
 	"github.com/relevo-ci/relevo/shared/state"
 )
 
@@ -28,7 +32,10 @@ func Options(c config.Config) (hosted.Options, error) {
 	return hosted.Options{
 		Next: cron.Next,
 		Front: func(d functions.Deps) []fn.Function {
-			return append([]fn.Function{door(c, d, known)}, doors.Functions(d, forges, nil)...)
+			return slices.Concat([]fn.Function{door(c, d, known)}, doors.Functions(d, forges, nil), doors.Telling(c.Telemetry, d), doors.Moving(d.Reports.Logs))
+		},
+		Cold: func(ctx context.Context, hot logs.Hot) (logs.Store, func() error, error) {
+			return doors.Cold(ctx, c.Logs.URL.Reveal(), hot)
 		},
 		Routes: map[string][]string{"api": api.Routes(), "webhook": webhook.Routes()},
 	}, nil
@@ -41,5 +48,6 @@ func door(c config.Config, d functions.Deps, known *api.Access) fn.Function {
 		Runs: d.Runs, Pools: d.Pools, Groups: d.Groups, Doors: d.Doors, Routes: d.Routes,
 		Logs: d.Reports.Logs, Feed: d.Feed, Views: d.Views, Dead: d.Dead, Wake: d.Wake, Publish: d.Reports.Publish, Token: c.API.Token.Reveal(),
 		EventSecrets: c.Events.Secrets(), Access: known,
+		Telemetry: api.Telemetry{Retention: c.Telemetry.Retention, Public: c.Public.URL},
 	})
 }

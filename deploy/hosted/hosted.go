@@ -47,6 +47,7 @@ type Service struct {
 	sink      *knative.Sender // to the broker
 	published func(id string) // strikes an event that has left this process
 	strikes   *strikes
+	closes    []func() error
 	log       *slog.Logger
 }
 
@@ -70,6 +71,9 @@ type Options struct {
 	// root package does with functions/api. The lean host has none: what they link
 	// would slow its start.
 	Front func(functions.Deps) []fn.Function
+	// Cold puts a store where closed logs are moved to in front of one, and says how
+	// to close it. The lean host has none: what it links would slow its start.
+	Cold func(ctx context.Context, hot logs.Hot) (logs.Store, func() error, error)
 	// Routes of the front doors, by name; see knative.Options.
 	Routes map[string][]string
 }
@@ -207,7 +211,7 @@ func (s *Service) deps(ctx context.Context, committer *state.Committer, o Option
 		}
 		launcher.Settings.Installation = moment.Installation
 	}
-	kept, err := s.logs()
+	kept, err := s.logs(ctx, o)
 	if err != nil {
 		return functions.Deps{}, err
 	}
@@ -231,9 +235,20 @@ func (s *Service) deps(ctx context.Context, committer *state.Committer, o Option
 	}, nil
 }
 
-// logs are in Redis, where every process finds them, unless this one has a
+// logs are those of the process, with what they are moved to where there is one.
+func (s *Service) logs(ctx context.Context, o Options) (logs.Store, error) {
+	hot, err := s.hot()
+	if err != nil || o.Cold == nil || s.config.Logs.URL == "" {
+		return hot, err
+	}
+	kept, closes, err := o.Cold(ctx, hot)
+	s.closes = append(s.closes, closes)
+	return kept, err
+}
+
+// hot logs are in Redis, where every process finds them, unless this one has a
 // folder for them.
-func (s *Service) logs() (logs.Store, error) {
+func (s *Service) hot() (logs.Hot, error) {
 	if dir := s.config.Data.Dir; dir != "" {
 		return logs.NewFiles(filepath.Join(dir, "logs"))
 	}
@@ -288,5 +303,9 @@ func (s *Service) Close() error {
 	if s.strikes != nil {
 		s.strikes.Flush()
 	}
-	return s.store.Close()
+	errs := []error{s.store.Close()}
+	for _, c := range s.closes {
+		errs = append(errs, c())
+	}
+	return errors.Join(errs...)
 }

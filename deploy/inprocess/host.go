@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/relevo-ci/relevo/config"
 	"github.com/relevo-ci/relevo/deploy/doors"
 	"github.com/relevo-ci/relevo/events"
 	"github.com/relevo-ci/relevo/functions"
@@ -59,6 +60,8 @@ type Options struct {
 	Secrets string
 	// Public is the address that links for people begin with; empty: none.
 	Public string
+	// Telemetry says which collector is told of runs.
+	Telemetry config.Telemetry
 	// CDEvents are told of runs and jobs besides.
 	CDEvents bool
 	// Sockets is the folder of the report socket.
@@ -120,7 +123,7 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 	if o.Feed != nil {
 		h.Deps.Feed = o.Feed
 	}
-	h.Deps.Front = doors.Functions(h.Deps, o.Forges, o.Log)
+	h.Deps.Front = append(doors.Functions(h.Deps, o.Forges, o.Log), doors.Telling(o.Telemetry, h.Deps)...)
 	if a := o.API; a != nil {
 		a.Runs, a.Pools, a.Groups, a.Doors, a.Routes = runs, h.Deps.Pools, h.Deps.Groups, h.Deps.Doors, h.Deps.Routes
 		a.Logs, a.Feed, a.Views, a.Dead, a.Publish, a.Log = o.Logs, o.Feed, views, dead, h.Publish, o.Log
@@ -131,7 +134,7 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 	}
 	h.Deps.Clock = &clockticked.Clock{
 		Runs: runs, Pools: h.Deps.Pools, Groups: h.Deps.Groups, Front: h.Deps.Doors, Workers: h.Deps.Workers,
-		Publish: h.Publish, Direct: h.Bus.DirectAll, Forget: forget, StartGrace: true, Fresh: o.Fresh,
+		Publish: h.Publish, Direct: h.Bus.DirectAll, Forget: forget, Tidy: tidy(o.Logs), StartGrace: true, Fresh: o.Fresh,
 		Beside: clockticked.Beside{Most: 64, Wait: time.Second, Deadline: providerPatience},
 	}
 	if o.API != nil && o.API.Access != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/relevo-ci/relevo/config"
+	"github.com/relevo-ci/relevo/deploy/doors"
 	"github.com/relevo-ci/relevo/deploy/inprocess"
 	"github.com/relevo-ci/relevo/functions/api"
 	"github.com/relevo-ci/relevo/providers/docker"
@@ -54,7 +55,7 @@ func (m *machine) bind(f *pflag.FlagSet) {
 // parts are what a host is made of, and how to take it apart.
 type parts struct {
 	host   *inprocess.Host
-	logs   *logs.Files
+	logs   logs.Store
 	store  *inprocess.Store
 	dir    string
 	temp   bool // dir goes with this process
@@ -122,9 +123,17 @@ func (m *machine) open(ctx context.Context, p *parts, cfg config.Config, keep bo
 		return err
 	}
 	p.closes = append(p.closes, p.store.Close)
-	if p.logs, err = logs.NewFiles(filepath.Join(p.dir, "logs")); err == nil {
-		p.logs.NoSync = p.temp
+	hot, err := logs.NewFiles(filepath.Join(p.dir, "logs"))
+	if err != nil {
+		return err
 	}
+	hot.NoSync, p.logs = p.temp, hot
+	if !keep { // they go with this process
+		return nil
+	}
+	var closes func() error
+	p.logs, closes, err = doors.Cold(ctx, cmp.Or(cfg.Logs.URL.Reveal(), filepath.Join(p.dir, "archive")), hot)
+	p.closes = append(p.closes, func() { _ = closes() })
 	return err
 }
 
@@ -142,7 +151,7 @@ func (m *machine) start(ctx context.Context, p *parts, cfg config.Config, fate b
 	p.host, err = inprocess.Start(ctx, inprocess.Options{
 		Store: p.store, Fresh: p.store.Fresh, Logs: p.logs, Providers: providers, Policy: policy, OfferTTL: cfg.Scheduler.OfferTTL,
 		Chaos: fate, Feed: watched, View: listed, API: m.api, Forges: m.forges, Public: cfg.Public.URL, CDEvents: bool(cfg.Events.CDEvents), Sockets: p.sockets(), Log: log,
-		Secrets: cfg.Secrets.Dir,
+		Secrets: cfg.Secrets.Dir, Telemetry: cfg.Telemetry,
 		Workers: workers.Settings{
 			Installation: installation, Key: key, Heartbeat: cfg.Pipeline.Heartbeat, Grace: 10 * time.Second,
 			Report: map[string]string{

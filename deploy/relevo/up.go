@@ -82,7 +82,7 @@ func up(ctx context.Context, m machine, listen string) error {
 	if err != nil {
 		return usage(err)
 	}
-	m.api = &api.API{Token: cfg.API.Token.Reveal(), EventSecrets: cfg.Events.Secrets(), Access: known}
+	m.api = &api.API{Token: cfg.API.Token.Reveal(), EventSecrets: cfg.Events.Secrets(), Access: known, Telemetry: api.Telemetry{Retention: cfg.Telemetry.Retention, Public: cfg.Public.URL}}
 	if m.forges, err = doors.Forges(cfg.Forges); err != nil {
 		return usage(err)
 	}

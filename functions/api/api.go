@@ -62,6 +62,8 @@ type API struct {
 	// Access is how other callers are known, and what each may; nil: there are no
 	// others, and those of the token and of this machine may everything.
 	Access *Access
+	// Telemetry is what is told of runs as traces and numbers.
+	Telemetry Telemetry
 	// EventSecrets sign the events of senders that have no token; each of them
 	// does. None: nobody sends so.
 	EventSecrets []string
@@ -96,7 +98,7 @@ type Streams struct {
 // Routes are the patterns that a host with other HTTP functions gives to this
 // one.
 func Routes() []string {
-	return []string{"/v1/", "/ui/jobs", "/openapi.json", "/openapi.yaml", "/login", "/login/", "/logout"}
+	return []string{"/v1/", "/ui/jobs", "/metrics", "/openapi.json", "/openapi.yaml", "/login", "/login/", "/logout"}
 }
 
 // New makes the function. It fills in the defaults of a.

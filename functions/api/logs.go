@@ -15,12 +15,15 @@ import (
 	"github.com/relevo-ci/relevo/shared/client"
 	"github.com/relevo-ci/relevo/shared/domain/pipeline"
 	"github.com/relevo-ci/relevo/shared/feed"
+	"github.com/relevo-ci/relevo/shared/logs"
 )
 
 type logsInput struct {
 	JobInput
 	Attempt int   `query:"attempt" minimum:"0" doc:"The attempt; the last one by default, or with follow the first to come."`
 	Offset  int64 `query:"offset" minimum:"0" doc:"Of the first byte wanted: where a broken answer goes on."`
+	Line    int64 `query:"line" minimum:"0" doc:"Lines instead of bytes: the number of the first one wanted, from 1."`
+	Lines   int   `query:"lines" minimum:"0" maximum:"10000" doc:"How many lines; 1000 by default."`
 	Follow  bool  `query:"follow" doc:"Wait for what is yet to be written, until the log is closed."`
 }
 
@@ -30,6 +33,10 @@ func logsOperation(h huma.API) huma.Operation {
 		map[string]*huma.Param{
 			client.HeaderAttempt: header("The attempt's number."),
 			client.HeaderLog:     header("How the log stood when the answer began: open, or closed where it will never grow again."),
+			client.HeaderGaps:    header("Bytes of a closed log that are lost, from-to with commas between. A line of the text says so in their place; offsets do not count it."),
+			client.HeaderLine:    header("Of lines: the number of the first."),
+			client.HeaderLines:   header("Of lines: how many the log has."),
+			client.HeaderOffset:  header("Of lines: where the first begins, in bytes."),
 		})
 }
 
@@ -49,7 +56,10 @@ func (a *API) showLogs(ctx context.Context, in *logsInput) (*huma.StreamResponse
 		return nil, err
 	}
 	f := &follower{api: a, id: in.ID, offset: in.Offset, follow: in.Follow}
-	if f.ref, err = attemptOf(run, job, in.Attempt); err == nil {
+	if f.ref, err = attemptOf(run, job, in.Attempt); err == nil && in.Line > 0 {
+		return a.showLines(ctx, f.ref, in)
+	}
+	if err == nil {
 		return &huma.StreamResponse{Body: f.stream}, nil
 	}
 	if !in.Follow || job.State.Final() || a.Feed == nil {
@@ -154,7 +164,11 @@ func (f *follower) stream(hc huma.Context) {
 	state := client.LogOpen
 	if closed {
 		state = client.LogClosed
-		w.Header().Set("Content-Length", strconv.FormatInt(size-f.offset, 10))
+		if gaps := f.api.gaps(ctx, f.ref); len(gaps) > 0 {
+			w.Header().Set(client.HeaderGaps, gapText(gaps))
+		} else {
+			w.Header().Set("Content-Length", strconv.FormatInt(size-f.offset, 10))
+		}
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set(client.HeaderAttempt, strconv.Itoa(f.ref.Attempt))
@@ -179,6 +193,15 @@ func (f *follower) copy(ctx context.Context, w *patient, size int64, closed bool
 			part = buf[:min(int64(len(buf)), size-f.offset)]
 		}
 		n, _, nowClosed, err := f.api.Logs.Read(ctx, f.ref, f.offset, part)
+		var lost *logs.Gap
+		if errors.As(err, &lost) {
+			lost.From = f.offset
+			if err := w.write([]byte("\n" + lost.Mark() + "\n")); err != nil {
+				return err
+			}
+			f.offset = lost.To
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("api: read log: %w", err)
 		}

@@ -58,6 +58,8 @@ func (a *API) register(mux *http.ServeMux) huma.API {
 	a.registerArrivals(mux, h)
 	a.registerDeadLetters(h)
 	a.registerDeliveries(h)
+	a.registerTelemetry(mux, h)
+	a.registerSearch(h)
 
 	a.registerAccess(h)
 

@@ -38,6 +38,8 @@ type Clock struct {
 	StartGrace bool
 	// Forget drops the logs of a run that is about to be retired; nil: they stay.
 	Forget func(ctx context.Context, run events.RunID) error
+	// Tidy moves up to limit closed logs to where there is room; nil: they stay.
+	Tidy func(ctx context.Context, limit int) (moved int, err error)
 	// Direct hands an event to every function that subscribes to it, and what
 	// they emit to the next, round the broker.
 	Direct func(ctx context.Context, e events.Envelope) error
@@ -57,6 +59,7 @@ type Clock struct {
 	outboxAt   time.Time
 	sweepAt    time.Time
 	retireAt   time.Time
+	tidyAt     time.Time
 	found      int // records in outboxes, ever
 }
 
@@ -68,6 +71,8 @@ const (
 	outboxPerRun = 64
 	most         = 40 * time.Second // of ticks that one event causes
 	retireEvery  = time.Hour        // between looks for what is past its time
+	tidyEvery    = 10 * time.Second // between looks for closed logs
+	tidyLogs     = 64               // moved at a time
 )
 
 // Tick fires what is due. It returns when the next entry falls due (zero:
@@ -97,7 +102,7 @@ func (c *Clock) Tick(ctx context.Context) (next, now time.Time, err error) {
 	if len(due) == batch {
 		next = moment.Now
 	}
-	errs = append(errs, c.outboxes(ctx, ps, moment), c.sweep(ctx, moment.Now), c.retire(ctx, ps, moment.Now))
+	errs = append(errs, c.outboxes(ctx, ps, moment), c.sweep(ctx, moment.Now), c.retire(ctx, ps, moment.Now), c.tidy(ctx, moment.Now))
 	return next, moment.Now, errors.Join(errs...)
 }
 
@@ -246,6 +251,20 @@ func (c *Clock) sweep(ctx context.Context, now time.Time) error {
 		if len(gone) > 0 {
 			err = errors.Join(err, c.Publish(ctx, gone))
 		}
+		return err
+	})
+	return w.wait()
+}
+
+// tidy moves logs that are closed. It takes as long as where they go does, so it
+// is done beside the tick.
+func (c *Clock) tidy(ctx context.Context, now time.Time) error {
+	if c.Tidy == nil || !c.passed(&c.tidyAt, now, tidyEvery) {
+		return nil
+	}
+	w := c.Beside.begin(ctx)
+	w.do("tidy", func(ctx context.Context) error {
+		_, err := c.Tidy(ctx, tidyLogs)
 		return err
 	})
 	return w.wait()

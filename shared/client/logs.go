@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+
+	"github.com/relevo-ci/relevo/events"
 )
 
 // Headers of a log.
@@ -99,4 +101,89 @@ func (t *target) Write(p []byte) (int, error) {
 	n, err := t.w.Write(p)
 	t.err = err
 	return n, err
+}
+
+// HeaderGaps lists the bytes that are lost of a log, from-to with commas between.
+// In their place the text has a line that says so; offsets count the bytes that
+// were, not that line.
+const HeaderGaps = "Relevo-Log-Gaps"
+
+// Headers of an answer to a request for lines.
+const (
+	// HeaderLine is the number of the first line, from 1.
+	HeaderLine = "Relevo-Log-Line"
+	// HeaderLines is how many lines the log has, for now.
+	HeaderLines = "Relevo-Log-Lines"
+	// HeaderOffset is where the first line begins, in bytes.
+	HeaderOffset = "Relevo-Log-Offset"
+)
+
+// LogMatches are lines of a run's logs, in order of jobs, attempts and lines.
+type LogMatches struct {
+	Matches []LogMatch `json:"matches"`
+	// Next is the cursor of the page that follows; empty where none does. A page may
+	// be short, or empty, and have a next: a request looks at so many bytes.
+	Next string `json:"next,omitempty"`
+}
+
+// LogMatch is a line in which the text stands.
+type LogMatch struct {
+	Job     string        `json:"job"`
+	Key     events.JobKey `json:"key"`
+	Attempt int           `json:"attempt"`
+	Line    int64         `json:"line" doc:"Its number, from 1; 0 where bytes before it are lost."`
+	Offset  int64         `json:"offset" doc:"Of the line, in bytes."`
+	Column  int           `json:"column" doc:"Of the text in the line, in bytes from 0."`
+	Text    string        `json:"text" doc:"The line; of a long one what stands around."`
+}
+
+// LogIndex makes any line of a log cheap to find.
+type LogIndex struct {
+	Attempt int   `json:"attempt"`
+	Size    int64 `json:"size"`
+	Closed  bool  `json:"closed"`
+	Lines   int64 `json:"lines"`
+	// Every is how many lines lie between two of the offsets: those of the lines 1,
+	// 1+every, 1+2*every …
+	Every   int      `json:"every"`
+	Offsets []int64  `json:"offsets"`
+	Gaps    []LogGap `json:"gaps,omitempty"`
+}
+
+// LogGap is bytes that are lost, from the first to the one after the last.
+type LogGap struct {
+	From int64 `json:"from"`
+	To   int64 `json:"to"`
+}
+
+// LogSearch says what is looked for.
+type LogSearch struct {
+	Text       string
+	IgnoreCase bool
+	Job        string // key; empty: in all
+	Limit      int    // 0: 100
+	Cursor     string
+}
+
+// SearchLogs looks for a text in the logs of a run.
+func (c *Client) SearchLogs(ctx context.Context, run string, s LogSearch) (LogMatches, error) {
+	q := url.Values{"q": {s.Text}}
+	if s.IgnoreCase {
+		q.Set("ignoreCase", "true")
+	}
+	if s.Job != "" {
+		q.Set("job", s.Job)
+	}
+	if s.Limit > 0 {
+		q.Set("limit", strconv.Itoa(s.Limit))
+	}
+	if s.Cursor != "" {
+		q.Set("cursor", s.Cursor)
+	}
+	return get[LogMatches](ctx, c, "/v1/pipelines/"+url.PathEscape(run)+"/logs/search?"+q.Encode())
+}
+
+// LogIndex tells where the lines of a log begin. Attempt 0 is the last one.
+func (c *Client) LogIndex(ctx context.Context, job string, attempt int) (LogIndex, error) {
+	return get[LogIndex](ctx, c, "/v1/jobs/"+url.PathEscape(job)+"/logs/index?attempt="+strconv.Itoa(attempt))
 }

@@ -48,17 +48,30 @@ const (
 
 // Run looks through a log from a place on. Next is where it goes on; done tells
 // that the log has no more, for now.
-func (q Search) Run(ctx context.Context, s Store, lines *Lines, ref events.AttemptRef, from Place) (found []Match, next Place, done bool, err error) {
-	p := pass{Search: q, lines: lines, at: from, left: q.Bytes}
+//
+// Index is asked for where bytes are lost, since only it tells which line follows.
+func (q Search) Run(ctx context.Context, s Store, index func() (Lines, error), ref events.AttemptRef, from Place) (found []Match, next Place, done bool, err error) {
+	p := pass{Search: q, at: from, left: q.Bytes}
 	if q.Fold {
 		p.Text = fold(q.Text)
 	}
-	err = Each(ctx, s, ref, from.Offset, func(data []byte, lost *Gap) (bool, error) {
-		if lost != nil {
-			p.jump(lost.To)
-			return true, nil
+	if from.Line == 0 {
+		if p.lines, err = index(); err != nil {
+			return nil, from, false, err
 		}
-		return p.take(data), nil
+	}
+	err = Each(ctx, s, ref, from.Offset, func(data []byte, lost *Gap) (bool, error) {
+		if lost == nil {
+			return p.take(data), nil
+		}
+		p.line(p.rest)
+		if p.full {
+			return false, nil
+		}
+		p.rest = nil
+		p.lines, err = index()
+		p.begin(Place{Offset: lost.To})
+		return err == nil, err
 	})
 	if err != nil {
 		return nil, from, false, err
@@ -72,7 +85,7 @@ func (q Search) Run(ctx context.Context, s Store, lines *Lines, ref events.Attem
 // pass is a search under way; at is the start of the line that rest begins.
 type pass struct {
 	Search
-	lines *Lines
+	lines Lines // where a line's number is not known
 	at    Place
 	rest  []byte
 	left  int64
@@ -101,13 +114,11 @@ func (p *pass) take(data []byte) bool {
 		if p.full {
 			return false
 		}
-		p.at.Offset += int64(len(line))
-		if whole && p.at.Line > 0 {
-			p.at.Line++
+		next := Place{Line: p.at.Line, Offset: p.at.Offset + int64(len(line))}
+		if whole && next.Line > 0 {
+			next.Line++
 		}
-		if known, at, ok := p.lines.From(p.at.Offset); ok && at == p.at.Offset {
-			p.at.Line = known
-		}
+		p.begin(next)
 		p.rest = p.rest[:0]
 		data = data[end:]
 	}
@@ -120,12 +131,13 @@ func (p *pass) stop() bool {
 	return false
 }
 
-// jump goes on behind a gap: which line that is in only the index says.
-func (p *pass) jump(to int64) {
-	p.line(p.rest)
-	p.rest = nil
-	p.at = Place{Offset: to}
-	if known, at, ok := p.lines.From(to); ok && at == to {
+// begin goes on at a place, whose line the index may know.
+func (p *pass) begin(at Place) {
+	p.at = at
+	if at.Line > 0 {
+		return
+	}
+	if known, offset, ok := p.lines.From(at.Offset); ok && offset == at.Offset {
 		p.at.Line = known
 	}
 }
