@@ -97,12 +97,7 @@ func getCommand() *cobra.Command {
 				if err != nil {
 					return answered(err)
 				}
-				fmt.Fprintf(w, "RUN\tPIPELINE\tSTATE\tTOOK\tREASON\n%s\t%s\t%s\t%s\t%s\n\n", run.ID, run.Pipeline, run.State, took(run.Started, run.Ended), run.Reason)
-				fmt.Fprintln(w, "JOB\tNAME\tSTATE\tATTEMPTS\tREASON")
-				for _, j := range run.Jobs {
-					fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\n", j.Key, j.Name, j.State, len(j.Attempts), j.Reason)
-				}
-				printAnnotations(w, run.Jobs)
+				printRun(w, run)
 				return nil
 			}
 			list, err := c.Runs(cmd.Context(), filter, limit, "")
@@ -119,6 +114,15 @@ func getCommand() *cobra.Command {
 	filterFlags(cmd, &filter)
 	cmd.Flags().IntVar(&limit, "limit", 20, "how many at most")
 	return r.bind(cmd)
+}
+
+func printRun(w io.Writer, run client.Run) {
+	fmt.Fprintf(w, "RUN\tPIPELINE\tSTATE\tTOOK\tREASON\n%s\t%s\t%s\t%s\t%s\n\n", run.ID, run.Pipeline, run.State, took(run.Started, run.Ended), run.Reason)
+	fmt.Fprintln(w, "JOB\tNAME\tSTATE\tATTEMPTS\tREASON")
+	for _, j := range run.Jobs {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\n", j.Key, j.Name, j.State, len(j.Attempts), j.Reason)
+	}
+	printAnnotations(w, run.Jobs)
 }
 
 // filterFlags say which runs are listed.
