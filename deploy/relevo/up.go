@@ -78,11 +78,10 @@ func up(ctx context.Context, m machine, listen string) error {
 		return infra(err)
 	}
 	defer unlock()
-	known, err := gate.Open(cfg, &state.Access{}, &state.Audit{})
-	if err != nil {
+	if m.api, err = opened(cfg); err != nil {
 		return usage(err)
 	}
-	m.api = &api.API{Token: cfg.API.Token.Reveal(), EventSecrets: cfg.Events.Secrets(), Access: known, Telemetry: api.Telemetry{Retention: cfg.Telemetry.Retention, Public: cfg.Public.URL}}
+	m.api.Telemetry = api.Telemetry{Retention: cfg.Telemetry.Retention, Public: cfg.Public.URL}
 	if m.forges, err = doors.Forges(cfg.Forges); err != nil {
 		return usage(err)
 	}
@@ -144,6 +143,12 @@ func (p *parts) handler(pages *console.Console) http.Handler {
 	}
 	serve(console.New(pages), console.Routes()...)
 	return mux
+}
+
+// opened is the API with what the settings say of it; the rest the host fills in.
+func opened(cfg config.Config) (*api.API, error) {
+	known, err := gate.Open(cfg, &state.Access{}, &state.Audit{})
+	return &api.API{Token: cfg.API.Token.Reveal(), EventSecrets: cfg.Events.Secrets(), Access: known}, err
 }
 
 // closed refuses to listen for other machines where nobody would have to show

@@ -1,0 +1,144 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+
+	"github.com/relevo-ci/relevo/events"
+	"github.com/relevo-ci/relevo/shared/domain/access"
+	"github.com/relevo-ci/relevo/shared/fn"
+)
+
+// projectOf finds the project of what a request names.
+func (a *API) projectOf(ctx context.Context, of where, id string) (string, *problem) {
+	if of == ofDelivery {
+		return a.projectOfDelivery(ctx, events.DeliveryID(id))
+	}
+	run := events.RunID(id)
+	if of == ofJob {
+		var ok bool
+		if run, _, ok = parseJobID(id); !ok {
+			return "", refuse(http.StatusNotFound, "there is no such job")
+		}
+	}
+	project, err := a.projectOfRun(ctx, run)
+	if err == nil {
+		return project, nil
+	}
+	var p *problem
+	if !errors.As(err, &p) {
+		p = refuse(http.StatusServiceUnavailable, "the store did not answer; try again")
+	}
+	return "", p
+}
+
+func (a *API) projectOfDelivery(ctx context.Context, id events.DeliveryID) (string, *problem) {
+	if a.Doors == nil {
+		return "", errNoDoors
+	}
+	d, _, err := a.Doors.Delivery(ctx, id)
+	switch {
+	case err == nil:
+		return projectOfSource(d.Source, d.Repository), nil
+	case fn.KindOf(err) == fn.NotFound:
+		return "", nothing(ofDelivery)
+	}
+	var p *problem
+	errors.As(a.fault(ctx, "look at the delivery", err), &p)
+	return "", p
+}
+
+// projectOfSource names the project of a forge's repository; what comes from no
+// repository is of none.
+func projectOfSource(source, repository string) string {
+	if repository == "" {
+		return ""
+	}
+	return source + "/" + repository
+}
+
+// projects remembers the projects of runs, which never change.
+type projects struct {
+	mu sync.Mutex
+	of map[events.RunID]string
+}
+
+const mostProjects = 20_000
+
+func (p *projects) get(run events.RunID) (string, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	project, ok := p.of[run]
+	return project, ok
+}
+
+func (p *projects) put(run events.RunID, project string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.of == nil || len(p.of) >= mostProjects {
+		p.of = map[events.RunID]string{}
+	}
+	p.of[run] = project
+}
+
+// projectOfRun is the project that a run is of; an error as a.run's.
+func (a *API) projectOfRun(ctx context.Context, id events.RunID) (string, error) {
+	if project, ok := a.projects.get(id); ok {
+		return project, nil
+	}
+	run, _, err := a.run(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	a.projects.put(id, run.Project)
+	return run.Project, nil
+}
+
+// scopes are the projects whose runs a caller may see, as scopes of view.Query;
+// nil: all of them.
+func (a *API) scopes(ctx context.Context) []string {
+	c := callerOf(ctx)
+	if a.allowed(c, access.View, "") {
+		return nil
+	}
+	scopes := []string{}
+	for _, b := range c.Bindings {
+		if b.Role.Allows(access.View) {
+			scopes = append(scopes, string(b.Scope))
+		}
+	}
+	return scopes
+}
+
+// visible tells of projects whether the caller may see what is of them. It
+// remembers: answers ask it row by row.
+func (a *API) visible(ctx context.Context) func(project string) bool {
+	c := callerOf(ctx)
+	if a.allowed(c, access.View, "") {
+		return func(string) bool { return true }
+	}
+	known := map[string]bool{}
+	return func(project string) bool {
+		yes, ok := known[project]
+		if !ok {
+			yes = a.allowed(c, access.View, project)
+			known[project] = yes
+		}
+		return yes
+	}
+}
+
+// visibleRun is visible, of runs; one that is gone is not.
+func (a *API) visibleRun(ctx context.Context) func(run events.RunID) bool {
+	see := a.visible(ctx)
+	all := a.allowed(callerOf(ctx), access.View, "")
+	return func(run events.RunID) bool {
+		if all {
+			return true
+		}
+		project, err := a.projectOfRun(ctx, run)
+		return err == nil && see(project)
+	}
+}
