@@ -100,8 +100,10 @@ func (p *Provider) hostConfig(l execution.Launch, mounts []mount.Mount) *contain
 func (p *Provider) shared(l execution.Launch) []mount.Mount {
 	var mounts []mount.Mount
 	if p.cfg.Sockets != "" {
-		// Writable: connecting to a socket is writing to it.
-		mounts = append(mounts, mount.Mount{Type: mount.TypeBind, Source: p.cfg.Sockets, Target: p.cfg.SocketsAt})
+		// Linux lets connect to a socket there all the same. A job that could write
+		// would put a socket of its own in its place, and hear what others report
+		// and are told.
+		mounts = append(mounts, mount.Mount{Type: mount.TypeBind, Source: p.cfg.Sockets, Target: p.cfg.SocketsAt, ReadOnly: true})
 	}
 	if p.inPlace(l) {
 		mounts = append(mounts, mount.Mount{Type: mount.TypeBind, Source: p.cfg.Workspace, Target: l.Workspace})

@@ -241,7 +241,7 @@ func TestWorkspace(t *testing.T) {
 }
 
 // TestANewSocketIsSeen replaces the socket for reports, as a restarted control
-// plane does.
+// plane does, and as no job can.
 func TestANewSocketIsSeen(t *testing.T) {
 	sockets := t.TempDir()
 	p := secured(t, Config{Agent: conformance.StandIn(t), State: t.TempDir(), Sockets: sockets, SocketsAt: home + "/report"})
@@ -250,6 +250,11 @@ func TestANewSocketIsSeen(t *testing.T) {
 		hang := answer(t, filepath.Join(sockets, "report.sock"), life)
 		if got := inside(t, p, st.Handle, agentAt, "call", home+"/report/report.sock"); got != life {
 			t.Errorf("the worker hears %q, want %q", got, life)
+		}
+		inside(t, p, st.Handle, "mv", home+"/report/report.sock", home+"/report/mine.sock")
+		inside(t, p, st.Handle, "touch", home+"/report/new")
+		if there, err := os.ReadDir(sockets); err != nil || len(there) != 1 || there[0].Name() != "report.sock" {
+			t.Errorf("a job writes beside the socket: %v, %v", there, err)
 		}
 		hang()
 	}
