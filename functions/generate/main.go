@@ -17,6 +17,8 @@ import (
 	"github.com/relevo-ci/relevo/functions/api"
 	awaitrequested "github.com/relevo-ci/relevo/functions/await-requested"
 	deliveryreceived "github.com/relevo-ci/relevo/functions/delivery-received"
+	runcompletedlogs "github.com/relevo-ci/relevo/functions/run-completed-logs"
+	runcompletedtelemetry "github.com/relevo-ci/relevo/functions/run-completed-telemetry"
 	statusrequested "github.com/relevo-ci/relevo/functions/status-requested"
 	"github.com/relevo-ci/relevo/functions/webhook"
 	"github.com/relevo-ci/relevo/functions/worker"
@@ -46,6 +48,7 @@ func table() []fn.Function {
 		Front: []fn.Function{
 			api.New(&api.API{}), awaitrequested.New(nil),
 			webhook.New(&webhook.Webhook{}), deliveryreceived.New(&deliveryreceived.Work{}), statusrequested.New(nil, nil, nil, nil),
+			runcompletedtelemetry.New(nil, nil, "", nil), runcompletedlogs.New(nil),
 		},
 	})
 }

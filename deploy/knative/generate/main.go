@@ -20,6 +20,8 @@ import (
 	"github.com/relevo-ci/relevo/functions/api"
 	awaitrequested "github.com/relevo-ci/relevo/functions/await-requested"
 	deliveryreceived "github.com/relevo-ci/relevo/functions/delivery-received"
+	runcompletedlogs "github.com/relevo-ci/relevo/functions/run-completed-logs"
+	runcompletedtelemetry "github.com/relevo-ci/relevo/functions/run-completed-telemetry"
 	runrequestedcdevents "github.com/relevo-ci/relevo/functions/run-requested-cdevents"
 	statusrequested "github.com/relevo-ci/relevo/functions/status-requested"
 	"github.com/relevo-ci/relevo/functions/webhook"
@@ -88,10 +90,23 @@ func generate() (map[string][]byte, error) {
 	}
 	files["components/untrusted/rights/rights.yaml"] = text
 	// What nobody needs who does not ask for it.
-	const folder = "components/cdevents"
-	resources, err := manifests(files, folder, perFunction([]fn.Function{runrequestedcdevents.New(nil, nil, "")}, nil))
-	files[path.Join(folder, "kustomization.yaml")] = kustomization("v1alpha1", "Component", resources)
-	return files, err
+	for folder, units := range map[string][]unit{
+		"components/cdevents":  perFunction([]fn.Function{runrequestedcdevents.New(nil, nil, "")}, nil),
+		"components/telemetry": onFront(runcompletedtelemetry.New(nil, nil, "", nil)),
+		"components/archive":   onFront(runcompletedlogs.New(nil)),
+	} {
+		resources, err := manifests(files, folder, units)
+		if err != nil {
+			return nil, err
+		}
+		files[path.Join(folder, "kustomization.yaml")] = kustomization("v1alpha1", "Component", resources)
+	}
+	return files, nil
+}
+
+// onFront is a function that links more than the lean host does.
+func onFront(f fn.Function) []unit {
+	return perFunction([]fn.Function{f}, []string{f.Name})
 }
 
 // manifests adds the files of units to a folder, and gives their names.
