@@ -48,8 +48,8 @@ type stay struct {
 	from, to time.Time
 }
 
-// shown is how far back the lanes go.
-const shown = 30 * time.Minute
+// windows are how far back the lanes may go: as far as there is something.
+var windows = []time.Duration{5 * time.Minute, 15 * time.Minute, time.Hour}
 
 // showCapacity shows the nodes.
 func (c *Console) showCapacity(r *http.Request) (view, error) {
@@ -59,7 +59,7 @@ func (c *Console) showCapacity(r *http.Request) (view, error) {
 	}
 	stays, from := c.stays(r.Context())
 	now := c.Now()
-	p := capacityPage{Hours: span(now.Sub(from)), Axis: backwards(now.Sub(from))}
+	p := capacityPage{Hours: coarse(now.Sub(from)), Axis: backwards(now.Sub(from))}
 	for _, pool := range list.Pools {
 		v := poolView{Pool: pool}
 		for _, n := range pool.Nodes {
@@ -94,10 +94,17 @@ const mostStays = 300
 // stays are the latest jobs on each node, by pool and node.
 func (c *Console) stays(ctx context.Context) (map[string][]stay, time.Time) {
 	now := c.Now()
-	from := now.Add(-shown)
+	from := now.Add(-windows[0])
 	list, err := c.api.Jobs(ctx, client.JobFilter{}, mostStays, "")
 	if err != nil {
 		return nil, from // the page stands without them
+	}
+	for _, w := range windows {
+		for _, j := range list.Jobs {
+			if !j.Started.IsZero() && j.Started.After(now.Add(-w)) && j.Started.Before(from) {
+				from = now.Add(-w)
+			}
+		}
 	}
 	out := map[string][]stay{}
 	for _, j := range list.Jobs {

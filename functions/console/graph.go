@@ -48,10 +48,10 @@ type edge struct {
 }
 
 const (
-	nodeWidth   = 208
+	nodeWidth   = 180
 	nodeHeight  = 54
 	matrixExtra = 22
-	columnGap   = 52
+	columnGap   = 38
 	rowGap      = 18
 	bendHeight  = 8
 	margin      = 6

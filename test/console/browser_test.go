@@ -43,7 +43,7 @@ func blank(t *testing.T, s *server) *browser {
 		chromedp.NoSandbox, chromedp.WindowSize(1280, 900), chromedp.Flag("hide-scrollbars", true), chromedp.Flag("lang", "en-GB"))
 	alloc, cancel := chromedp.NewExecAllocator(context.Background(), options...)
 	t.Cleanup(cancel)
-	ctx, cancel := chromedp.NewContext(alloc)
+	ctx, cancel := chromedp.NewContext(alloc, chromedp.WithErrorf(func(string, ...any) {}))
 	t.Cleanup(cancel)
 	b := &browser{t: t, ctx: ctx, server: s}
 	chromedp.ListenTarget(ctx, b.hear)
@@ -145,6 +145,11 @@ func (b *browser) text(selector string) string {
 // reads waits until what fits a selector says something.
 func (b *browser) reads(selector, want string) {
 	b.t.Helper()
+	defer func() {
+		if b.t.Failed() {
+			b.t.Logf("%s says %.300q", selector, b.text(selector))
+		}
+	}()
 	until(b.t, fmt.Sprintf("%s says %q", selector, want), func() bool { return strings.Contains(b.text(selector), want) })
 }
 

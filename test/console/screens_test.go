@@ -118,8 +118,7 @@ func fewer(from image.Image) image.Image {
 	for y := b.Min.Y; y < b.Max.Y; y++ {
 		for x := b.Min.X; x < b.Max.X; x++ {
 			r, g, bl, _ := from.At(x, y).RGBA()
-			// A little coarser: what smooths letters has many shades.
-			count[color.RGBA{uint8(r>>8) &^ 3, uint8(g>>8) &^ 3, uint8(bl>>8) &^ 3, 255}]++
+			count[color.RGBA{uint8(r >> 8), uint8(g >> 8), uint8(bl >> 8), 255}]++
 		}
 	}
 	palette := most(count, 256)

@@ -211,7 +211,7 @@
       if (folded.has(n)) {
         const more = document.createElement('span');
         more.className = 'more';
-        more.textContent = ((f.e || lines) - n) + ' lines';
+        more.textContent = ' ' + ((f.e || lines) - n) + ' lines';
         text.append(more);
       }
     } else if (data === undefined) {
