@@ -103,4 +103,7 @@ var leanForbidden = []Row{
 	{"k8s.io/", "20 MB and three times the start; host-kubernetes is for it"},
 	{"knative.dev/", "links client-go"},
 	{"github.com/docker/", "no function on the lean host launches workers"},
+	{"github.com/casbin/", "the front doors alone judge callers"},
+	{"github.com/coreos/go-oidc/", "the front doors alone log people in"},
+	{"golang.org/x/oauth2", "the front doors alone log people in"},
 }
