@@ -3,9 +3,11 @@ package forge
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -89,7 +91,12 @@ func (c githubCalls) check(ctx context.Context, repository, sha string, s trigge
 		want.Name, want.SHA, want.ExternalID = s.Context, sha, string(s.Run)
 		notes = want.take(notes, s.State.Final())
 		mine = &checkRun{}
-		if err := c.ask(ctx, http.MethodPost, "repos/"+repository+"/check-runs", want, mine); err != nil {
+		err := c.ask(ctx, http.MethodPost, "repos/"+repository+"/check-runs", want, mine)
+		if want.refused(err) {
+			s.Annotations = without(s.Annotations)
+			return c.check(ctx, repository, sha, s)
+		}
+		if err != nil {
 			return err
 		}
 		if mine.ID <= 0 {
@@ -107,7 +114,12 @@ func (c githubCalls) check(ctx context.Context, repository, sha string, s trigge
 	for {
 		next := checkOf(s)
 		notes = next.take(notes, s.State.Final())
-		if err := c.patch(ctx, repository, mine.ID, next); err != nil {
+		err := c.patch(ctx, repository, mine.ID, next)
+		if next.refused(err) {
+			s.Annotations, notes = without(s.Annotations), nil
+			continue
+		}
+		if err != nil {
 			return err
 		}
 		if next.Status != inProgress || !s.State.Final() {
@@ -138,6 +150,19 @@ func (c githubCalls) checks(ctx context.Context, repository, sha string, s trigg
 		}
 	}
 	return mine, older, nil
+}
+
+// refused tells that GitHub may not take a change for what a step points at: the
+// verdict must not be lost over it.
+func (c checkChange) refused(err error) bool {
+	var no *answer
+	return errors.As(err, &no) && no.status == http.StatusUnprocessableEntity && len(c.Output.Annotations) > 0
+}
+
+// without leaves out what points at files, and says so.
+func without(all []events.Annotation) []events.Annotation {
+	all = slices.DeleteFunc(slices.Clone(all), func(a events.Annotation) bool { return a.File != "" })
+	return append(all, events.Annotation{Level: "notice", Message: "GitHub does not take the annotations of files: relevo get shows them"})
 }
 
 func (c githubCalls) patch(ctx context.Context, repository string, id int64, change checkChange) error {
@@ -196,7 +221,7 @@ func checkOf(s trigger.Status) checkChange {
 }
 
 func summaryOf(s trigger.Status) string {
-	text := cut(described(s), titleMost)
+	text := block(cut(described(s), titleMost))
 	if s.Verdict == events.Infra {
 		text = "The CI system broke down. This says nothing of the commit: it is the platform's failure and not the author's. " +
 			"Run it again to know more.\n\n" + text
@@ -204,20 +229,27 @@ func summaryOf(s trigger.Status) string {
 	if s.Link != "" {
 		text += "\n\n[The run](" + s.Link + ")"
 	}
-	return strings.TrimSpace(cmp.Or(text, string(s.State)))
+	return strings.Trim(cmp.Or(text, string(s.State)), "\n")
 }
 
-// textOf shows what points at no file, as it was printed: a block of code shows
-// no markup of a stranger's.
+// block shows a text as it is: in a block of code is no markup of a stranger's. A
+// line ends for Markdown with \r too.
+func block(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(text)) {
+		b.WriteString("    " + strings.TrimRight(line, "\n") + "\n")
+	}
+	return b.String()
+}
+
+// textOf shows what points at no file, as it was printed.
 func textOf(all []events.Annotation) string {
 	var text strings.Builder
 	for _, a := range all {
 		if a.File != "" {
 			continue
 		}
-		for line := range strings.Lines(a.Level + ": " + strings.TrimPrefix(a.Title+": ", ": ") + a.Message) {
-			text.WriteString("    " + strings.TrimRight(line, "\r\n") + "\n")
-		}
+		text.WriteString(block(a.Level + ": " + strings.TrimPrefix(a.Title+": ", ": ") + a.Message))
 	}
 	return cut(text.String(), outputMost)
 }

@@ -93,7 +93,7 @@ func (in checkRequest) wrong() string {
 	}
 	for _, a := range in.Output.Annotations {
 		columns := a.StartColumn > 0 || a.EndColumn > 0
-		if a.Path == "" || a.StartLine < 1 || a.EndLine < a.StartLine || a.Message == "" || columns && a.StartLine != a.EndLine ||
+		if a.Path == "" || strings.ContainsRune(a.Path, 0) || a.StartLine < 1 || a.EndLine < a.StartLine || a.Message == "" || columns && a.StartLine != a.EndLine ||
 			!slices.Contains([]string{"notice", "warning", "failure"}, a.Level) {
 			return fmt.Sprintf("annotations: %+v", a)
 		}

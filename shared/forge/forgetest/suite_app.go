@@ -20,7 +20,7 @@ import (
 // appTries are what a client passes that is a GitHub App.
 var appTries = map[string]func(*testing.T, *World){
 	"tokens": tryTokens, "revoked": tryRevoked, "rights": tryRights, "renamed": tryRenamed, "scope": tryScope,
-	"checks": tryChecks, "annotations": tryAnnotations, "lost answers": tryLostChecks, "a newer run": tryNewerCheck, "conclusions": tryConclusions,
+	"checks": tryChecks, "annotations": tryAnnotations, "lost answers": tryLostChecks, "a newer run": tryNewerCheck, "refused": tryRefused, "conclusions": tryConclusions,
 }
 
 // warm has the client take the tokens that it needs, so that what comes after is
@@ -181,7 +181,7 @@ func tryAnnotations(t *testing.T, w *World) {
 		})
 	}
 	s.Annotations = append(
-		s.Annotations, events.Annotation{Level: "error", Message: "# no\nfile"},
+		s.Annotations, events.Annotation{Level: "error", Message: "# no\nfile\r@octo [x](y)\r\n"},
 		events.Annotation{Level: "error", Message: "lines", File: "b", Line: 2, EndLine: 4, Column: 7, EndColumn: 9},
 		events.Annotation{Level: "error", Message: "back", File: "b", Line: 4, EndLine: 2, Column: 7},
 	)
@@ -211,8 +211,34 @@ func tryAnnotations(t *testing.T, w *World) {
 	if last := all[0].Annotations[120:]; last[0] != (Annotation{"b", 2, 4, 0, 0, "failure", "", "lines"}) || last[1] != (Annotation{"b", 4, 4, 7, 7, "failure", "", "back"}) {
 		t.Errorf("%+v", last)
 	}
-	if all[0].Text != "    error: # no\n    file\n" {
+	if all[0].Text != "    error: # no\n    file\n    @octo [x](y)\n" {
 		t.Errorf("text %q", all[0].Text)
+	}
+}
+
+// tryRefused: what GitHub does not take of annotations loses no verdict, nor what
+// points at no file; what a run says of its end is no markup.
+func tryRefused(t *testing.T, w *World) {
+	sha := w.Commits["third"]
+	s := trigger.Status{Context: "c", State: trigger.Failed, Verdict: events.Failed, Run: "01J", Description: "failed: <b>\r![x](y)", Link: "https://relevo.example"}
+	s.Annotations = []events.Annotation{{Level: "error", Message: "m", File: "no\x00path", Line: 1}, {Level: "notice", Message: "stays"}}
+	for _, begun := range []bool{false, true} {
+		s.Context = fmt.Sprint("begun ", begun)
+		if begun {
+			check(t, w.Forge.Tell(t.Context(), Repo, sha, trigger.Status{Context: s.Context, State: trigger.Pending, Run: "01J"}))
+		}
+		check(t, w.Forge.Tell(t.Context(), Repo, sha, s))
+	}
+	for _, c := range w.Checks(Repo, sha) {
+		if c.Conclusion != "failure" || len(c.Annotations) > 0 || !strings.Contains(c.Text, "notice: stays\n    notice: GitHub does not take") {
+			t.Errorf("%+v", c)
+		}
+		if c.Summary != "    failed: <b>\n    ![x](y)\n\n\n[The run](https://relevo.example)" {
+			t.Errorf("summary %q", c.Summary)
+		}
+	}
+	if n := len(w.Checks(Repo, sha)); n != 2 {
+		t.Errorf("%d check runs", n)
 	}
 }
 
