@@ -20,6 +20,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -96,6 +97,7 @@ type App struct {
 	http *http.Client
 
 	flights singleflight.Group
+	off     atomic.Int64 // what GitHub's clock is before this one, in nanoseconds
 
 	mu            sync.Mutex
 	tokens        map[string]Token // by repository and permissions
@@ -285,21 +287,41 @@ func (a *App) access(ctx context.Context, at installation, name string, p Permis
 	return Token{got.Token, got.Until}, err
 }
 
-// ask sends a request that the App signs, and tells the path that answered.
+// ask sends a request that the App signs, and tells the path that answered. Where
+// GitHub does not know the App by it, and its clock is another, it is signed by
+// that one.
 func (a *App) ask(ctx context.Context, method, path string, in, out any) (answered string, err error) {
-	body := io.Reader(http.NoBody)
+	var body []byte
 	if in != nil {
-		text, err := json.Marshal(in)
-		if err != nil {
+		if body, err = json.Marshal(in); err != nil {
 			return "", err
 		}
-		body = bytes.NewReader(text)
 	}
-	r, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(a.base.String(), "/")+"/"+path, body)
+	answered, err = a.send(ctx, method, path, body, out)
+	var no *Refusal
+	if errors.As(err, &no) && no.Status == http.StatusUnauthorized && a.set(no.Header.Get("Date")) {
+		answered, err = a.send(ctx, method, path, body, out)
+	}
+	return answered, err
+}
+
+// set takes over GitHub's clock for what is signed. It tells whether that is far
+// from the one that was.
+func (a *App) set(date string) bool {
+	there, err := http.ParseTime(date)
+	if err != nil {
+		return false
+	}
+	off := time.Until(there)
+	return (off - time.Duration(a.off.Swap(int64(off)))).Abs() > early/2
+}
+
+func (a *App) send(ctx context.Context, method, path string, body []byte, out any) (answered string, err error) {
+	r, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(a.base.String(), "/")+"/"+path, bytes.NewReader(body))
 	if err != nil {
 		return "", err
 	}
-	signed, err := sign(a.key, a.id, time.Now())
+	signed, err := sign(a.key, a.id, time.Now().Add(time.Duration(a.off.Load())))
 	if err != nil {
 		return "", err
 	}

@@ -213,3 +213,41 @@ func TestWhatIsNoToken(t *testing.T) {
 		t.Error("a token of another host")
 	}
 }
+
+// TestAClockThatIsOff: GitHub's counts, once it said so.
+func TestAClockThatIsOff(t *testing.T) {
+	for _, off := range []time.Duration{-time.Hour, -2 * time.Minute, time.Hour} {
+		g, refused := newGitHub(t), 0
+		g.answer = func(w http.ResponseWriter, r *http.Request) bool {
+			now := time.Now().Add(off)
+			w.Header().Set("Date", now.UTC().Format(http.TimeFormat))
+			claims, err := base64.RawURLEncoding.DecodeString(strings.Split(r.Header.Get("Authorization"), ".")[1])
+			if err != nil {
+				t.Error(err)
+			}
+			var at struct{ Iat, Exp int64 }
+			if err := json.Unmarshal(claims, &at); err != nil {
+				t.Error(err)
+			}
+			if at.Iat <= now.Unix() && at.Exp > now.Unix() && at.Exp <= now.Add(10*time.Minute).Unix() {
+				return false
+			}
+			refused++
+			http.Error(w, `{"message":"A JSON web token could not be decoded"}`, http.StatusUnauthorized)
+			return true
+		}
+		a := g.app(t)
+		if got := take(t, a, "o/r", Checkout) + take(t, a, "o/s", Checkout); got != "t1t2" || refused != 1 {
+			t.Errorf("%v: %s, refused %d times", off, got, refused)
+		}
+	}
+	g, asked := newGitHub(t), 0
+	g.answer = func(w http.ResponseWriter, _ *http.Request) bool {
+		asked++
+		http.Error(w, `{"message":"Bad credentials"}`, http.StatusUnauthorized)
+		return true
+	}
+	if _, err := g.app(t).Token(t.Context(), "o/r", Checkout); err == nil || asked != 1 {
+		t.Errorf("asked %d times: %v", asked, err)
+	}
+}
