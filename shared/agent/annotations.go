@@ -29,8 +29,9 @@ func (n *notes) add(a events.Annotation) {
 	if n.over || n.of[a.Level] == execution.MostAnnotations {
 		return
 	}
-	a.File = command.Within(n.workspace, a.File)
-	if fits := new(execution.Annotate).Take([]events.Annotation{n.masked(a)}); len(fits) == 1 {
+	a = n.masked(a)
+	a.File = command.Within(n.workspace, a.File) // which changes what is between the slashes
+	if fits := new(execution.Annotate).Take([]events.Annotation{a}); len(fits) == 1 {
 		if n.of == nil {
 			n.of = map[string]int{}
 		}

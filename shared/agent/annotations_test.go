@@ -56,3 +56,15 @@ func TestSecretsAreNotCutInHalf(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// TestSecretsWithSlashes: a path is made short after what is secret is out of it.
+func TestSecretsWithSlashes(t *testing.T) {
+	p := newPlane(t)
+	p.secrets = map[string]string{"PW": "hunter2//hunter2"}
+	w := newWorker(t, p, sh(`echo "::error file=$PWD/hunter2//hunter2,line=1::m"`))
+	w.launch.HasSecrets = true
+	e := w.start().ending(events.Succeeded)
+	if got := e.Steps[0].Annotations; len(got) != 1 || got[0].File != "***" {
+		t.Errorf("%+v", got)
+	}
+}

@@ -59,7 +59,7 @@ func AnnotationLevel(word string) bool {
 }
 
 func bounded(a events.Annotation) events.Annotation {
-	a.Message, a.Title, a.File = cut(strings.TrimSpace(a.Message), MostMessage), cut(a.Title, mostTitle), below(a.File)
+	a.Message, a.Title, a.File = cut(strings.TrimSpace(plain(a.Message)), MostMessage), cut(plain(a.Title), mostTitle), below(a.File)
 	for _, n := range []*int{&a.Line, &a.EndLine, &a.Column, &a.EndColumn} {
 		if *n < 0 || *n > mostLine {
 			*n = 0
@@ -72,6 +72,18 @@ func bounded(a events.Annotation) events.Annotation {
 		a.Line = 0
 	}
 	return a
+}
+
+// plain is a text whose lines end with \n, without what moves a cursor, colours,
+// or is no text to a forge.
+func plain(text string) string {
+	text = strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(text)
+	return strings.Map(func(c rune) rune {
+		if c < ' ' && c != '\n' && c != '\t' || c == 0x7F {
+			return -1
+		}
+		return c
+	}, text)
 }
 
 // below gives a path from the root of the repository; none for one that leads

@@ -27,6 +27,10 @@ func TestAnnotationsOne(t *testing.T) {
 			events.Annotation{Level: "error", Message: "m", File: "a", Line: 1, EndLine: -1, Column: 1 << 40},
 			events.Annotation{Level: "error", Message: "m", File: "a", Line: 1},
 		},
+		"controls": {
+			events.Annotation{Level: "error", Message: "a\r\nb\rc\x00\x1b[31m\td", Title: "t\x07"},
+			events.Annotation{Level: "error", Message: "a\nb\nc[31m\td", Title: "t"},
+		},
 		"no line": {events.Annotation{Level: "error", Message: "m", File: "a", Column: 4}, events.Annotation{Level: "error", Message: "m", File: "a"}},
 	} {
 		got := new(execution.Annotate).Take([]events.Annotation{c.given})
