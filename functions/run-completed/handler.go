@@ -47,6 +47,9 @@ func New(front *state.Front, runs *state.Runs, public string) fn.Function {
 			res, err := front.Learn(ctx, name, e, events.ReportRef{
 				Forge: req.Trigger.Forge, Repository: req.Trigger.Repository, SHA: req.Trigger.SHA,
 			}, trigger.News{Status: status, Requested: run.Requested, Epoch: e.Epoch, Sequence: e.Sequence})
+			if fn.KindOf(err) == fn.Stale {
+				return nil, nil // of an epoch that is over: what stands is told again
+			}
 			return res.Emitted, err
 		},
 	}

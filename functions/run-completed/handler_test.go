@@ -25,15 +25,17 @@ var pushed = events.Trigger{Event: "push", Forge: "github", Repository: "o/r", S
 
 type rig struct {
 	t     *testing.T
+	store *memory.Store
 	front *state.Front
 	f     fn.Function
 }
 
 func newRig(t *testing.T, started events.Trigger, name string) *rig {
 	t.Helper()
-	committer := &state.Committer{Store: memory.New(time.Now, "test")}
+	store := memory.New(time.Now, "test")
+	committer := &state.Committer{Store: store}
 	runs := &state.Runs{Committer: committer, Policy: pipeline.DefaultPolicy()}
-	r := &rig{t: t, front: &state.Front{Committer: committer}}
+	r := &rig{t: t, store: store, front: &state.Front{Committer: committer}}
 	r.f = runcompleted.New(r.front, runs, "https://ci.example/")
 	spec, err := json.Marshal(pipeline.Spec{Name: name, Jobs: []pipeline.JobSpec{{ID: "a", Key: "a", Name: expression.Text("a")}}})
 	if err != nil {
@@ -151,5 +153,22 @@ func TestMalformed(t *testing.T) {
 	_, err := r.f.Handle(t.Context(), events.Envelope{ID: "1", Type: events.TypeRunFailed, Data: json.RawMessage(`{"run": 1}`)})
 	if err == nil || fn.KindOf(err).Retry() || errors.Is(err, state.ErrNoRun) {
 		t.Errorf("it is answered %v", err)
+	}
+}
+
+// TestAnEpochThatIsOver: what tells of a past that the store lost is dropped.
+func TestAnEpochThatIsOver(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, pushed, "build")
+	r.store.SetEpoch(7)
+	for epoch, want := range map[uint32]int{6: 0, 7: 1} {
+		e, err := events.New("1", "/relevo/test", "", time.Now(), events.RunStarted{RunRef: events.RunRef{Run: run}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.Sequence, e.Epoch = 2, epoch
+		if out, err := r.f.Handle(t.Context(), e); err != nil || len(out) != want {
+			t.Errorf("of epoch %d: %d events, %v", epoch, len(out), err)
+		}
 	}
 }

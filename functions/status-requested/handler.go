@@ -20,9 +20,10 @@ import (
 
 const (
 	name = "status-requested"
-	// enough is how long one delivery tells; the claim on the telling is longer,
-	// by more than one call takes.
-	enough = 30 * time.Second
+	// enough is how long one delivery tells, and most how long one state may take
+	// then, which with check runs is many calls. The claim on the telling is longer
+	// than both: two that tell would make two check runs of one.
+	enough, most = 25 * time.Second, 25 * time.Second
 )
 
 // New makes the function.
@@ -90,7 +91,7 @@ func (w teller) tell(ctx context.Context, f forge.Forge, ref events.ReportRef, s
 		var later *forge.Later
 		errors.As(err, &later)
 		if err != nil {
-			t.Failure, t.Never = err.Error(), later == nil && ctx.Err() == nil && !errors.Is(err, errStore)
+			t.Failure, t.Never = err.Error(), later == nil && ctx.Err() == nil && !passing(err)
 		}
 		out.tellings = append(out.tellings, t)
 		if err != nil && !t.Never {
@@ -106,9 +107,17 @@ func (w teller) tell(ctx context.Context, f forge.Forge, ref events.ReportRef, s
 // errStore: what the steps said is not known just now.
 var errStore = errors.New("statusrequested: the run cannot be read")
 
-// one tells one state. A forge with check runs is told with an end what the steps
+// passing errors are no answer of the forge's.
+func passing(err error) bool {
+	return errors.Is(err, errStore) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// one tells one state, in bounded time: what of a check run's annotations did not
+// go goes the next time. A forge with check runs is told with an end what the steps
 // pointed at, too.
 func (w teller) one(ctx context.Context, f forge.Forge, ref events.ReportRef, s trigger.Status) error {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
 	if f.Checks() && s.State.Final() && s.Verdict != "" {
 		run, _, err := w.runs.Load(ctx, s.Run)
 		switch {

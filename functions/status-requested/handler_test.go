@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/relevo-ci/relevo/events"
@@ -27,13 +28,18 @@ type source struct {
 	forge.Forge
 	told []string
 	fail map[string]error
+	hang bool
 }
 
 func (s *source) Name() string { return "github" }
 func (s *source) Checks() bool { return false }
 
-func (s *source) Tell(_ context.Context, _, _ string, status trigger.Status) error {
+func (s *source) Tell(ctx context.Context, _, _ string, status trigger.Status) error {
 	s.told = append(s.told, status.Context)
+	if s.hang {
+		<-ctx.Done()
+		return ctx.Err()
+	}
 	return s.fail[status.Context]
 }
 
@@ -144,6 +150,28 @@ func TestWhatAForgeAnswers(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestAForgeThatHangs is left while the claim on the telling still holds, and is
+// told later: nothing is given up.
+func TestAForgeThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, "a", "b")
+		r.forge.hang = true
+		begun := time.Now()
+		if err := r.handle(); err != nil {
+			t.Fatal(err)
+		}
+		report := r.report()
+		if took := time.Since(begun); took >= time.Minute || len(r.forge.told) != 1 || report.Tries != 1 || report.Contexts[0].Refused != "" {
+			t.Errorf("after %v: told %v, %+v", took, r.forge.told, report)
+		}
+		time.Sleep(time.Minute)
+		r.forge.hang = false
+		if err := r.handle(); err != nil || len(r.forge.told) != 3 || r.report().Contexts[1].Told == nil {
+			t.Errorf("%v: told %v", err, r.forge.told)
+		}
+	})
 }
 
 // TestNoForge: where nobody serves it any more, that is the end of it.
