@@ -38,6 +38,8 @@ var contextMap = []Edge{
 	{"*", "expression", "one evaluator for all who read ${{ }}: pipeline, worker, agent"},
 	{"execution", "pipeline", "a launch carries the job's spec, a report the ends of its steps"},
 	{"worker", "execution", "a worker is launched with what execution defines"},
+	{"telemetry", "pipeline", "a trace is a projection of a run's document"},
+	{"telemetry", "trigger", "its root is the delivery that led to the run"},
 	{"trigger", "pipeline", "a happening is held against the `on` of a pipeline"},
 }
 

@@ -89,7 +89,11 @@ func generate() (map[string][]byte, error) {
 		return nil, err
 	}
 	files["components/untrusted/rights/rights.yaml"] = text
-	// What nobody needs who does not ask for it.
+	return files, components(files)
+}
+
+// components adds what nobody needs who does not ask for it.
+func components(files map[string][]byte) error {
 	for folder, units := range map[string][]unit{
 		"components/cdevents":  perFunction([]fn.Function{runrequestedcdevents.New(nil, nil, "")}, nil),
 		"components/telemetry": onFront(runcompletedtelemetry.New(nil, nil, "", nil)),
@@ -97,11 +101,11 @@ func generate() (map[string][]byte, error) {
 	} {
 		resources, err := manifests(files, folder, units)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		files[path.Join(folder, "kustomization.yaml")] = kustomization("v1alpha1", "Component", resources)
 	}
-	return files, nil
+	return nil
 }
 
 // onFront is a function that links more than the lean host does.
