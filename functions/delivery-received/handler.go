@@ -97,7 +97,7 @@ func (w *Work) handle(ctx context.Context, e events.Event[events.DeliveryReceive
 	var asked *askedError
 	switch {
 	case err == nil:
-	case errors.Is(err, forge.ErrLater) || errors.Is(err, forge.ErrNotFound) && d.Tries < mostMissing:
+	case passing(d, err):
 		return t.emitted, w.later(ctx, e.Envelope, d, err)
 	case errors.Is(err, forge.ErrBody):
 		t.ending = trigger.Ending{Refused: true, Reason: "it cannot be read any more"}
@@ -108,6 +108,11 @@ func (w *Work) handle(ctx context.Context, e events.Event[events.DeliveryReceive
 	}
 	res, err := w.Front.Finish(ctx, e.Envelope, d.ID, d.Round, t.ending)
 	return append(t.emitted, res.Emitted...), err
+}
+
+// passing tells that a forge may answer otherwise later.
+func passing(d trigger.Delivery, err error) bool {
+	return errors.Is(err, forge.ErrLater) || errors.Is(err, forge.ErrNotFound) && d.Tries < mostMissing
 }
 
 // later puts the work off: as long as the forge asks for, at least a growing

@@ -1,6 +1,7 @@
 package deliveryreceived_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -37,7 +38,8 @@ type source struct {
 	files map[string]string
 	pull  trigger.Pull
 	level trigger.Level
-	fail  error // of whatever it is asked
+	fail  error            // of whatever it is asked
+	lost  map[string]error // of a repository's head, or the files of a commit
 	parse error
 }
 
@@ -49,7 +51,10 @@ func (s *source) Parse(_ http.Header, body []byte) (trigger.Happening, error) {
 	return h, s.parse
 }
 
-func (s *source) Files(_ context.Context, _, _, folder string) ([]string, error) {
+func (s *source) Files(_ context.Context, _, sha, folder string) ([]string, error) {
+	if err := s.lost[sha]; err != nil {
+		return nil, err
+	}
 	var paths []string
 	for p := range s.files {
 		if strings.HasPrefix(p, folder+"/") {
@@ -72,7 +77,9 @@ func (s *source) Level(context.Context, string, string) (trigger.Level, error) {
 	return s.level, s.fail
 }
 func (s *source) Pull(context.Context, string, int) (trigger.Pull, error) { return s.pull, s.fail }
-func (s *source) Head(context.Context, string, string) (string, error)    { return sha, s.fail }
+func (s *source) Head(_ context.Context, repository, _ string) (string, error) {
+	return sha, cmp.Or(s.lost[repository], s.fail)
+}
 func (s *source) Message(context.Context, string, string) (string, error) { return "more", s.fail }
 
 // faulty is a store that fails to commit while it is told to.

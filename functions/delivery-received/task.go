@@ -1,6 +1,7 @@
 package deliveryreceived
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -31,6 +32,8 @@ type task struct {
 
 	ending  trigger.Ending
 	emitted []events.Envelope
+	// pending is why one of several is to be tried again.
+	pending error
 }
 
 func (t *task) work(ctx context.Context) error {
@@ -62,11 +65,27 @@ func (t *task) work(ctx context.Context) error {
 		if i > 0 {
 			p.mark = " (" + one.Ref + ")" // one file has one outcome for each ref
 		}
-		if err := p.work(ctx); err != nil {
+		if err := p.work(ctx); !t.goesOn(ctx, err) {
 			return err
 		}
 	}
-	return nil
+	return t.pending
+}
+
+// goesOn tells whether the next of several is worked on though one failed: what a
+// forge says of one repository or branch ends none of the others.
+func (t *task) goesOn(ctx context.Context, err error) bool {
+	var asked *askedError
+	switch {
+	case err == nil:
+	case ctx.Err() != nil || !errors.As(err, &asked) && !errors.Is(err, errHopeless):
+		return false
+	case passing(t.delivery, err):
+		t.pending = cmp.Or(t.pending, err)
+	default:
+		t.says(err.Error())
+	}
+	return true
 }
 
 // echoes are events that CI systems cause themselves: a pipeline for them would
@@ -279,11 +298,11 @@ func (t *task) cloudEvent(ctx context.Context) error {
 			p.outcome(s.File, trigger.Skipped, "", err.Error())
 			continue
 		}
-		if err := t.byBranch(ctx, f, trigger.Happening{Event: sourceCloudEvent, Action: e.Type}, s.Repository, s.Branch, s.File); err != nil {
+		if err := t.byBranch(ctx, f, trigger.Happening{Event: sourceCloudEvent, Action: e.Type}, s.Repository, s.Branch, s.File); !t.goesOn(ctx, err) {
 			return err
 		}
 	}
-	return nil
+	return t.pending
 }
 
 // unsatisfied tells why an event is not what a subscription is for.
