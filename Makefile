@@ -45,6 +45,10 @@ build: ## build relevo, the lean host and the agent into bin/
 run: build ## run a pipeline on this machine (FILE=.relevo/build.yaml)
 	bin/relevo run $(FILE)
 
+.PHONY: run-console
+run-console: build ## serve the console with a sample run, and open a browser on it
+	test/run-console
+
 .PHONY: setup
 setup: ## install and start what the tests need (redis, docker)
 	test/setup
@@ -119,6 +123,10 @@ bench: ## measure what the design promises
 .PHONY: e2e
 e2e: ## install on a real cluster and try it there (as root; KEEP=1: leave it up)
 	test/e2e/run
+
+.PHONY: e2e-deploy
+e2e-deploy: ## deploy there with ko and func, whose builds take minutes
+	test/e2e/run -tags e2e,deploy -run '^Test(Images|Func)$$'
 
 .PHONY: bench-e2e
 bench-e2e: ## measure on a real cluster (PAIRS=5)

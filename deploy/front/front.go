@@ -12,6 +12,7 @@ import (
 	"github.com/relevo-ci/relevo/deploy/hosted"
 	"github.com/relevo-ci/relevo/functions"
 	"github.com/relevo-ci/relevo/functions/api"
+	"github.com/relevo-ci/relevo/functions/console"
 	"github.com/relevo-ci/relevo/functions/webhook"
 	"github.com/relevo-ci/relevo/shared/cron"
 	"github.com/relevo-ci/relevo/shared/fn"
@@ -32,12 +33,14 @@ func Options(c config.Config) (hosted.Options, error) {
 	return hosted.Options{
 		Next: cron.Next,
 		Front: func(d functions.Deps) []fn.Function {
-			return slices.Concat([]fn.Function{door(c, d, known)}, doors.Functions(d, forges, nil), doors.Telling(c.Telemetry, d), doors.Moving(d.Reports.Logs))
+			front := door(c, d, known)
+			pages := console.New(&console.Console{API: front.HTTP})
+			return slices.Concat([]fn.Function{front, pages}, doors.Functions(d, forges, nil), doors.Telling(c.Telemetry, d), doors.Moving(d.Reports.Logs))
 		},
 		Cold: func(ctx context.Context, hot logs.Hot) (logs.Store, func() error, error) {
 			return doors.Cold(ctx, c.Logs.URL.Reveal(), hot)
 		},
-		Routes: map[string][]string{"api": api.Routes(), "webhook": webhook.Routes()},
+		Routes: map[string][]string{"api": api.Routes(), "console": console.Routes(), "webhook": webhook.Routes()},
 	}, nil
 }
 

@@ -178,9 +178,9 @@ func (s *Service) guarded() error {
 			if s.config.Worker.Key == "" {
 				return fmt.Errorf("hosted: %s: RELEVO_WORKER_KEY is not set", f.Name)
 			}
-		case "api":
+		case "api", "console":
 			if s.config.API.Token == "" && s.config.OIDC.Issuer == "" {
-				return errors.New("hosted: api: neither RELEVO_API_TOKEN nor RELEVO_OIDC_ISSUER is set")
+				return fmt.Errorf("hosted: %s: neither RELEVO_API_TOKEN nor RELEVO_OIDC_ISSUER is set", f.Name)
 			}
 		}
 	}

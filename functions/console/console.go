@@ -101,6 +101,10 @@ func (c *Console) handler() http.Handler {
 	mux.HandleFunc("POST /access/grants", c.grant)
 	mux.HandleFunc("POST /theme", c.setTheme)
 	mux.Handle("GET /static/{file}", c.assets)
-	mux.Handle("/", c.page(func(*http.Request) (view, error) { return view{}, errNowhere }))
+	// The same origin is the api's too: sign-in, and the links of its document.
+	for _, route := range []string{"/login", "/login/", "/logout", "/v1/", "/openapi.json", "/openapi.yaml"} {
+		mux.Handle(route, c.API)
+	}
+	mux.Handle("GET /", c.page(func(*http.Request) (view, error) { return view{}, errNowhere }))
 	return guarded(mux)
 }

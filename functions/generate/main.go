@@ -16,6 +16,7 @@ import (
 	"github.com/relevo-ci/relevo/functions"
 	"github.com/relevo-ci/relevo/functions/api"
 	awaitrequested "github.com/relevo-ci/relevo/functions/await-requested"
+	"github.com/relevo-ci/relevo/functions/console"
 	deliveryreceived "github.com/relevo-ci/relevo/functions/delivery-received"
 	runcompletedlogs "github.com/relevo-ci/relevo/functions/run-completed-logs"
 	runcompletedtelemetry "github.com/relevo-ci/relevo/functions/run-completed-telemetry"
@@ -46,7 +47,7 @@ func table() []fn.Function {
 	return functions.All(functions.Deps{
 		Workers: &workers.Workers{}, Reports: &worker.Reports{}, Feed: feed.NewMemory(1, 1), CDEvents: true,
 		Front: []fn.Function{
-			api.New(&api.API{}), awaitrequested.New(nil),
+			api.New(&api.API{}), console.New(&console.Console{}), awaitrequested.New(nil),
 			webhook.New(&webhook.Webhook{}), deliveryreceived.New(&deliveryreceived.Work{}), statusrequested.New(nil, nil, nil, nil),
 			runcompletedtelemetry.New(nil, nil, "", nil), runcompletedlogs.New(nil),
 		},

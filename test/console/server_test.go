@@ -1,4 +1,4 @@
-// Package console_test looks at the console as people do: with a browser, at a
+// Package console looks at the console as people do: with a browser, at a
 // relevo of its own.
 package console_test
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/relevo-ci/relevo/functions"
 	"github.com/relevo-ci/relevo/functions/api"
+	"github.com/relevo-ci/relevo/functions/console"
 	awaitrequested "github.com/relevo-ci/relevo/functions/await-requested"
 	deliveryreceived "github.com/relevo-ci/relevo/functions/delivery-received"
 	runcompletedlogs "github.com/relevo-ci/relevo/functions/run-completed-logs"
@@ -49,7 +50,7 @@ func main() {
 // are the names of those that link more than the lean host does.
 func table() (all []fn.Function, front []string) {
 	doors := []fn.Function{
-		api.New(&api.API{}), awaitrequested.New(nil),
+		api.New(&api.API{}), console.New(&console.Console{}), awaitrequested.New(nil),
 		webhook.New(&webhook.Webhook{}), deliveryreceived.New(&deliveryreceived.Work{}), statusrequested.New(nil, nil, nil, nil),
 	}
 	for _, f := range doors {

@@ -57,6 +57,11 @@ var shapes = map[string]shape{
 		timeout:     because[int64](300, "a stream ends itself after 240 s, and its client resumes"),
 		keep:        because("1m", "people who look at a run click again"),
 	},
+	"console": {
+		concurrency: because[int64](500, "streams mostly wait"),
+		timeout:     because[int64](300, "a stream ends itself after 230 s, and its browser resumes"),
+		keep:        because("1m", "people who look at a run click again"),
+	},
 	"worker": {
 		concurrency: because[int64](200, "every running worker reports, at least each 10 s"),
 		most:        because(20, "every running worker reports, at least each 10 s"),

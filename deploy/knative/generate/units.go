@@ -133,8 +133,10 @@ func (u unit) env() []corev1.EnvVar {
 	if u.serves("assignment-created") {
 		set("RELEVO_WORKER_URL", "http://worker."+domain)
 	}
-	if u.serves("api") {
+	if u.serves("api", "console") { // the console asks the api in its own process
 		secret("RELEVO_API_TOKEN", "relevo-api", "token")
+	}
+	if u.serves("api") {
 		secret("RELEVO_EVENTS_SECRET", eventSecrets, "secret")
 		secret("RELEVO_EVENTS_SECRET_OLD", eventSecrets, "secret-old")
 	}
@@ -145,7 +147,7 @@ func (u unit) env() []corev1.EnvVar {
 	if u.serves("worker") {
 		set("RELEVO_SECRETS_DIR", secretsFolder)
 	}
-	if u.serves("clock-ticked", "api", "delivery-received") { // one heals, the others wake
+	if u.serves("clock-ticked", "api", "console", "delivery-received") { // one heals, the others wake
 		set("RELEVO_HOST_FUNCTIONS", u.addresses)
 	}
 	if u.launches() {
