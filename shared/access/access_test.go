@@ -1,7 +1,7 @@
 package access_test
 
 import (
-	"fmt"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -57,7 +57,7 @@ func TestPolicyOfManyAtOnce(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			for i := range 50 {
-				if !p.Allowed(domain.All(domain.Admin), domain.ManageAccess, fmt.Sprint(i)) {
+				if !p.Allowed(domain.All(domain.Admin), domain.ManageAccess, strconv.Itoa(i)) {
 					t.Error("refused")
 				}
 			}
@@ -110,7 +110,7 @@ func TestLimiterForgets(t *testing.T) {
 	now := time.Unix(1_000_000, 0)
 	l := &access.Limiter{Rate: 1, Burst: 1, Now: func() time.Time { return now }}
 	for i := range 100_000 {
-		l.Wait(fmt.Sprint(i))
+		l.Wait(strconv.Itoa(i))
 		now = now.Add(time.Millisecond)
 	}
 	if n := l.Kept(); n > 10_000 {

@@ -1,7 +1,7 @@
 package state_test
 
 import (
-	"fmt"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -16,7 +16,7 @@ func TestAudit(t *testing.T) {
 		a := &state.Audit{Committer: d.Committer}
 		const n = 150
 		for i := range n {
-			res := must[state.Result](t)(a.Record(t.Context(), fmt.Sprint(i), did(i)))
+			res := must[state.Result](t)(a.Record(t.Context(), strconv.Itoa(i), did(i)))
 			if len(res.Emitted) != 1 || res.Emitted[0].Type != events.TypeUIRecorded {
 				t.Fatalf("entry %d told %v", i, res.Emitted)
 			}
@@ -52,7 +52,7 @@ func TestAudit(t *testing.T) {
 }
 
 func did(i int) events.UIRecorded {
-	return events.UIRecorded{Principal: "u-1", Action: "cancelPipeline", Target: fmt.Sprint(i)}
+	return events.UIRecorded{Principal: "u-1", Action: "cancelPipeline", Target: strconv.Itoa(i)}
 }
 
 // TestAuditOfManyAtOnce: entries share commits, none is lost, none is twice,
@@ -64,7 +64,7 @@ func TestAuditOfManyAtOnce(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range 100 {
 			wg.Go(func() {
-				if res, err := a.Record(t.Context(), fmt.Sprint(i), did(i)); err != nil || len(res.Emitted) != 1 {
+				if res, err := a.Record(t.Context(), strconv.Itoa(i), did(i)); err != nil || len(res.Emitted) != 1 {
 					t.Errorf("entry %d: %v, %v", i, res, err)
 				}
 			})
@@ -91,7 +91,7 @@ func TestAuditIsRetired(t *testing.T) {
 		if i == 130 {
 			d.pass(23 * time.Hour)
 		}
-		must[state.Result](t)(a.Record(t.Context(), fmt.Sprint(i), did(i)))
+		must[state.Result](t)(a.Record(t.Context(), strconv.Itoa(i), did(i)))
 	}
 	d.pass(2 * time.Hour)
 	if err := a.Retire(t.Context(), start.Add(25*time.Hour)); err != nil {
