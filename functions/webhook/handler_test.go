@@ -187,6 +187,26 @@ func TestTired(t *testing.T) {
 	}
 }
 
+// TestLongNames: what a sender is remembered by is short, however much it says of
+// its way, and no other's.
+func TestLongNames(t *testing.T) {
+	t.Parallel()
+	names := map[string]bool{}
+	for i := range 3 {
+		r := httptest.NewRequest(http.MethodPost, "/", nil)
+		for range 2 {
+			r.Header.Add("X-Forwarded-For", strings.Repeat("1", 1<<16)+strconv.Itoa(i))
+		}
+		name := senderOf(r)
+		if names[name] = true; len(name) > 64 || name != senderOf(r) {
+			t.Errorf("%d bytes are remembered", len(name))
+		}
+	}
+	if len(names) != 3 {
+		t.Errorf("%d names of 3 senders", len(names))
+	}
+}
+
 // TestFull: while all that is kept waits to be worked on, the sender is asked to
 // deliver again.
 func TestFull(t *testing.T) {

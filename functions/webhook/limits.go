@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"context"
+	"crypto/sha256"
 	"net"
 	"net/http"
 	"sync"
@@ -74,7 +75,7 @@ func (s *senders) refused(sender string) {
 
 // senderOf names who sends: the address, with what proxies say of it. A proxy
 // adds the address that it sees, so nobody can send under another's name, though
-// one may go by many.
+// one may go by many. A name is never long: they are remembered.
 func senderOf(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
@@ -82,6 +83,10 @@ func senderOf(r *http.Request) string {
 	}
 	for _, via := range r.Header.Values("X-Forwarded-For") {
 		host += "," + via
+	}
+	if len(host) > sha256.Size {
+		sum := sha256.Sum256([]byte(host))
+		host = string(sum[:])
 	}
 	return host
 }
