@@ -14,6 +14,7 @@ import (
 type notes struct {
 	masks     *mask.Set
 	workspace string
+	roots     []string // of the repository in it
 
 	mu   sync.Mutex
 	list []events.Annotation
@@ -30,7 +31,7 @@ func (n *notes) add(a events.Annotation) {
 		return
 	}
 	a = n.masked(a)
-	a.File = command.Within(n.workspace, a.File) // which changes what is between the slashes
+	a.File = command.Below(n.roots, command.Within(n.workspace, a.File)) // which changes what is between the slashes
 	if fits := new(execution.Annotate).Take([]events.Annotation{a}); len(fits) == 1 {
 		if n.of == nil {
 			n.of = map[string]int{}

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/relevo-ci/relevo/shared/agent/checkout"
@@ -55,7 +57,18 @@ func (j *job) checkout(s *step, scope *expression.Env, limit time.Duration) erro
 	s.exit = 0
 	s.said.outputs = []command.Pair{{Name: "ref", Value: done.Ref}, {Name: "commit", Value: done.Commit}}
 	j.trustFolder(done.Dir)
+	if own := j.source().Repository; inputs.Repository == "" || strings.EqualFold(inputs.Repository, own) {
+		j.root(done.Dir)
+	}
 	return nil
+}
+
+// root notes where the run's repository is, below the workspace: its files are
+// known by their paths from there.
+func (j *job) root(dir string) {
+	if below, err := filepath.Rel(j.launch.Workspace, dir); err == nil {
+		j.roots = append(j.roots, filepath.ToSlash(below))
+	}
 }
 
 // renewBefore is how long git's credential lasts at least when a checkout begins.

@@ -207,3 +207,26 @@ func TestALocalCheckout(t *testing.T) {
 		t.Error(log)
 	}
 }
+
+// TestAnnotationsOfACheckoutBelow: a file of the run's repository is known by its
+// path there, wherever in the workspace that is; one of another is not.
+func TestAnnotationsOfACheckoutBelow(t *testing.T) {
+	p := newPlane(t)
+	server, sha := private(t, p)
+	server.Repo("o/other").Commit("one", map[string]string{"b": "1"})
+	own := fetching(pipeline.Checkout{Path: ptr(expression.Text("deep/own"))})
+	other := fetching(pipeline.Checkout{Repository: ptr(expression.Text("o/other")), Path: ptr(expression.Text("other"))})
+	own.ID, other.ID = "own", "other"
+	w := newWorker(t, p, own, other, sh(`
+echo "::error file=deep/own/a,line=1::m"
+echo "::error file=$PWD/deep/own/a,line=2::m"
+echo "::error file=other/b,line=3::m"`)).of(server, sha)
+	e := w.start().ending(events.Succeeded)
+	var files []string
+	for _, a := range e.Steps[2].Annotations {
+		files = append(files, a.File)
+	}
+	if got := strings.Join(files, " "); got != "a a other/b" {
+		t.Errorf("files %q", got)
+	}
+}

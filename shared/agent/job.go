@@ -53,6 +53,8 @@ type job struct {
 	emitted int // events
 	// renew asks anew for what the job may know; nil: it may know nothing.
 	renew func() (execution.Secrets, error)
+	// roots are where the run's repository was checked out, from the workspace.
+	roots []string
 	// annotate bounds what the steps point people at.
 	annotate execution.Annotate
 	// failure is why the job fails, by verdict; empty while it does not.

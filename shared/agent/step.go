@@ -68,7 +68,7 @@ func (j *job) step(i int) {
 	spec := &j.launch.Job.Steps[i]
 	s := &step{
 		StepSpec: spec, index: i, id: cmp.Or(spec.ID, strconv.Itoa(i)), exit: -1, began: time.Now(),
-		notes: &notes{masks: j.masks, workspace: j.launch.Workspace},
+		notes: &notes{masks: j.masks, workspace: j.launch.Workspace, roots: j.roots},
 	}
 	wanted, err := j.wanted(s)
 	if !wanted && err == nil {

@@ -2,7 +2,9 @@ package command
 
 import (
 	"bytes"
+	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -46,6 +48,20 @@ func ParseAnnotation(line []byte) (a events.Annotation, ok bool) {
 		}
 	}
 	return a, true
+}
+
+// Below gives the path of an annotation's file in the repository, given where in
+// the workspace that is: what is in none of those folders stays.
+func Below(roots []string, file string) string {
+	if slices.Contains(roots, ".") {
+		return file
+	}
+	for _, root := range roots {
+		if below, ok := strings.CutPrefix(path.Clean(file), root+"/"); ok {
+			return below
+		}
+	}
+	return file
 }
 
 // Within gives the path of an annotation's file from a folder, where it is an

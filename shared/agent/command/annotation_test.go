@@ -59,6 +59,26 @@ func TestWithin(t *testing.T) {
 	}
 }
 
+func TestBelow(t *testing.T) {
+	for _, c := range []struct {
+		roots      []string
+		file, want string
+	}{
+		{nil, "src/a.go", "src/a.go"},
+		{[]string{"src"}, "src/a.go", "a.go"},
+		{[]string{"src"}, "./src//a.go", "a.go"},
+		{[]string{"src"}, "srcs/a.go", "srcs/a.go"},
+		{[]string{"src"}, "src", "src"},
+		{[]string{"x", "y/z"}, "y/z/z/a.go", "z/a.go"},
+		{[]string{"src", "."}, "src/a.go", "src/a.go"},
+		{[]string{"src"}, "", ""},
+	} {
+		if got := Below(c.roots, c.file); got != c.want {
+			t.Errorf("%s in %q: %s, want %s", c.file, c.roots, got, c.want)
+		}
+	}
+}
+
 // TestScannerNotes: an annotation is noted, and its line shown as it is; not while
 // commands are off, nor within a line.
 func TestScannerNotes(t *testing.T) {
