@@ -57,7 +57,7 @@ func TestOneRunOfManyDuplicatesAndReplays(t *testing.T) {
 			if err != nil || !work {
 				t.Fatalf("round %d: %v, %v", round, work, err)
 			}
-			run := trigger.RunOf(got.ID, "ci.yaml")
+			run := events.RunID(events.DeriveID(string(got.ID), "ci.yaml"))
 			runs[run] = true
 			if _, err := d.Finish(t.Context(), events.Envelope{}, id, round, trigger.Ending{Outcomes: []trigger.Outcome{{File: "ci.yaml", Result: trigger.Started, Run: run}}}); err != nil {
 				t.Fatal(err)

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/relevo-ci/relevo/events"
-	"github.com/relevo-ci/relevo/shared/domain/trigger"
 	"github.com/relevo-ci/relevo/shared/fn"
 	"github.com/relevo-ci/relevo/shared/protocol"
 	"github.com/relevo-ci/relevo/shared/state"
@@ -74,7 +73,7 @@ func TestBytesAreBounded(t *testing.T) {
 	noise := func(i int) string {
 		var b bytes.Buffer
 		for b.Len() < 20<<10 {
-			b.WriteString(string(trigger.RunOf(events.DeliveryID(strconv.Itoa(i)), strconv.Itoa(b.Len()))))
+			b.WriteString(events.DeriveID(strconv.Itoa(i), strconv.Itoa(b.Len())))
 		}
 		return b.String()
 	}

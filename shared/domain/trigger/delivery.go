@@ -2,9 +2,7 @@ package trigger
 
 import (
 	"cmp"
-	"crypto/sha256"
 	"fmt"
-	"math/big"
 	"slices"
 	"strconv"
 	"time"
@@ -302,20 +300,4 @@ func bounded(s string, most int) string {
 		cut--
 	}
 	return s[:cut] + "…"
-}
-
-// RunOf is the id of the run that a delivery starts of a pipeline file. A
-// delivery that is worked on again, or comes again, starts no other. It has the
-// form of a ULID.
-func RunOf(d events.DeliveryID, file string) events.RunID {
-	sum := sha256.Sum256([]byte(events.DeriveID("run", string(d), file)))
-	const crockford = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-	id := make([]byte, 26)
-	n := new(big.Int).SetBytes(sum[:16])
-	for i := len(id) - 1; i >= 0; i-- {
-		rest := new(big.Int)
-		n.DivMod(n, big.NewInt(int64(len(crockford))), rest)
-		id[i] = crockford[rest.Int64()]
-	}
-	return events.RunID(id)
 }
