@@ -80,7 +80,7 @@ type API struct {
 	closing  context.Context
 	close    context.CancelFunc
 	unproven *semaphore.Weighted
-	projects projects
+	origins  origins
 }
 
 // Streams are the times of streams; zero values mean the defaults.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/relevo-ci/relevo/events"
 	"github.com/relevo-ci/relevo/shared/client"
-	"github.com/relevo-ci/relevo/shared/domain/access"
 	"github.com/relevo-ci/relevo/shared/feed"
 )
 
@@ -28,6 +26,7 @@ const (
 type eventsInput struct {
 	Run     string   `query:"run" maxLength:"26" doc:"Only events of this run."`
 	Types   []string `query:"type,explode" nullable:"false" maxItems:"64" doc:"Only events of these types: dev.relevo.pipeline.job.completed.v1, or pipeline.job.completed for short."`
+	Repo    string   `query:"repository" maxLength:"300" doc:"Only events of runs of this repository: owner/name."`
 	Context string   `query:"context" enum:"pipeline,scheduler,provider,execution,telemetry,access,artifact" doc:"Only events of this context."`
 	After   string   `query:"after" maxLength:"64" doc:"As Last-Event-ID, for those that cannot set it."`
 	Last    string   `header:"Last-Event-ID" maxLength:"64" doc:"Id of the last event seen: go on behind it. 0: from the oldest that there is. By default from now on."`
@@ -35,8 +34,11 @@ type eventsInput struct {
 
 func eventsOperation(h huma.API) huma.Operation {
 	op := operation(h, "watchEvents", http.MethodGet, "/v1/events", "Watch events as they happen")
-	return streaming(op, "text/event-stream", "Server-sent events: id is the place in the stream, event the type, data the CloudEvent as structured JSON. "+
+	op = streaming(op, "text/event-stream", "Server-sent events: id is the place in the stream, event the type, data the CloudEvent as structured JSON. "+
 		"An event of the type gap says that some could not be had any more. The stream ends after four minutes at the latest: come again with the last id.", nil)
+	op.Responses["101"] = &huma.Response{Description: "The same as WebSocket, where the request asks for that: each event is a text message, " +
+		"a JSON object of id, event and data. One of id alone moves the place on. The close code 1012 says: come again with the last id as after."}
+	return op
 }
 
 // showEvents streams events.
@@ -44,11 +46,11 @@ func (a *API) showEvents(ctx context.Context, in *eventsInput) (*huma.StreamResp
 	if a.Feed == nil {
 		return nil, refuse(http.StatusServiceUnavailable, "this server keeps no feed of events")
 	}
-	keep, err := parseFilter(in.Run, in.Types, in.Context)
+	keep, err := parseFilter(in)
 	if err != nil {
 		return nil, err
 	}
-	keep.sees = a.seesEntry(ctx)
+	keep.sees, keep.origin = a.seesEntry(ctx), func(run string) (origin, error) { return a.originOfRun(ctx, events.RunID(run)) }
 	s := &eventStream{api: a, keep: keep, at: feed.Position(in.Last)}
 	if in.Last == "" {
 		s.at = feed.Position(in.After)
@@ -64,67 +66,6 @@ func (a *API) showEvents(ctx context.Context, in *eventsInput) (*huma.StreamResp
 	return &huma.StreamResponse{Body: s.stream}, nil
 }
 
-// eventFilter says which events a reader wants.
-type eventFilter struct {
-	run     string
-	types   map[events.Type]bool // nil: all
-	context string               // with the dots around it; empty: all
-	sees    func(e feed.Entry) bool
-}
-
-// seesEntry tells of events whether the caller may see them: those of a run whom
-// its project is visible to, those of access who may read the audit, and others
-// that are of no project who may see everything.
-func (a *API) seesEntry(ctx context.Context) func(feed.Entry) bool {
-	run, whole := a.visibleRun(ctx), a.allowed(callerOf(ctx), access.View, "")
-	audit := a.allowed(callerOf(ctx), access.ReadAudit, "")
-	return func(e feed.Entry) bool {
-		switch {
-		case strings.HasPrefix(string(e.Type), typePrefix+string(events.Access)+"."):
-			return audit
-		case e.RunID == "":
-			return whole
-		}
-		return run(events.RunID(e.RunID))
-	}
-}
-
-const typePrefix = "dev.relevo."
-
-func parseFilter(run string, types []string, context string) (eventFilter, error) {
-	f := eventFilter{run: run}
-	if run != "" && !isRunID(run) {
-		return f, located("query.run", "this is no id of a run")
-	}
-	for _, t := range types {
-		full := events.Type(t)
-		if !strings.HasPrefix(t, typePrefix) {
-			full = events.Type(typePrefix + t + ".v1")
-		}
-		if _, ok := events.Find(full); !ok {
-			return f, located("query.type", fmt.Sprintf("there is no event of the type %.80q", t))
-		}
-		if f.types == nil {
-			f.types = map[events.Type]bool{}
-		}
-		f.types[full] = true
-	}
-	if context != "" {
-		f.context = "." + context + "."
-	}
-	return f, nil
-}
-
-func (f eventFilter) wants(e feed.Entry) bool {
-	switch {
-	case f.run != "" && e.RunID != f.run,
-		f.types != nil && !f.types[e.Type]:
-		return false
-	}
-	rest, ok := strings.CutPrefix(string(e.Type), strings.TrimSuffix(typePrefix, "."))
-	return (f.context == "" || ok && strings.HasPrefix(rest, f.context)) && (f.sees == nil || f.sees(e))
-}
-
 // eventStream is one reader's stream. It holds a position and nothing else: a
 // reader that is slow holds up nobody.
 type eventStream struct {
@@ -133,10 +74,24 @@ type eventStream struct {
 	at   feed.Position
 }
 
+// reader takes what a stream tells, in one form or another.
+type reader interface {
+	// stands tells where the reader stands.
+	stands(at feed.Position) error
+	// beat is a sign of life.
+	beat(at feed.Position) error
+	// show hands over events, all of them before it returns.
+	show(entries []feed.Entry) error
+}
+
 // stream writes until the reader goes, is too slow, or the stream's life is
 // over.
 func (s *eventStream) stream(hc huma.Context) {
 	r, w := humago.Unwrap(hc)
+	if isSocket(r) {
+		s.socket(w, r)
+		return
+	}
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no") // some proxies hold streams back
 	w.WriteHeader(http.StatusOK)
@@ -145,24 +100,24 @@ func (s *eventStream) stream(hc huma.Context) {
 	}
 	ctx, cancel := s.api.life(r.Context())
 	defer cancel()
-	out := newPatient(w, s.api.Streams.Patience)
-	err := out.write(s.opening())
-	for err == nil {
-		err = s.next(ctx, out)
-	}
+	to := sentEvents{newPatient(w, s.api.Streams.Patience)}
+	_ = s.tell(ctx, to)
 	if ctx.Err() != nil && r.Context().Err() == nil {
-		_ = out.write(s.opening()) // the end: where to come again, and when
+		_ = to.stands(s.at) // the end: where to come again, and when
 	}
 }
 
-// opening tells when to come again, and from where: a message without data
-// only moves the reader's last id.
-func (s *eventStream) opening() []byte {
-	return fmt.Appendf(nil, "retry: %d\nid: %s\n\n", retryAfter.Milliseconds(), s.at)
+// tell goes on until something ends it.
+func (s *eventStream) tell(ctx context.Context, to reader) error {
+	err := to.stands(s.at)
+	for err == nil {
+		err = s.next(ctx, to)
+	}
+	return err
 }
 
-// next writes what is new, or after a while without news a sign of life.
-func (s *eventStream) next(ctx context.Context, out *patient) error {
+// next hands over what is new, or after a while without news a sign of life.
+func (s *eventStream) next(ctx context.Context, to reader) error {
 	beat, cancel := context.WithTimeout(ctx, s.api.Streams.Beat)
 	defer cancel()
 	b, err := s.api.Feed.Next(beat, s.at, batchSize)
@@ -170,34 +125,59 @@ func (s *eventStream) next(ctx context.Context, out *patient) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.Is(err, context.DeadlineExceeded):
-		return out.write(fmt.Appendf(nil, ": alive\nid: %s\n\n", s.at))
+		return to.beat(s.at)
 	case err != nil:
 		return err
 	}
-	var frames [][]byte
+	var entries []feed.Entry
 	if b.Gap {
-		frames = append(frames, s.gap(b))
+		entries = append(entries, s.gap(b))
 	}
 	for _, e := range b.Entries {
-		if s.keep.wants(e) {
-			frames = append(frames, e.Frame)
+		wanted, err := s.keep.wants(e)
+		if err != nil {
+			return err // nothing is passed over: the reader comes again for it
+		}
+		if wanted {
+			entries = append(entries, e)
 		}
 	}
 	s.at = b.Last()
-	if len(frames) == 0 {
+	if len(entries) == 0 {
 		return nil
 	}
-	return out.write(frames...)
+	return to.show(entries)
 }
 
 // gap tells of events that are gone. Its id is where the reader stood: if what
 // follows does not reach it, it hears of the gap again.
-func (s *eventStream) gap(b feed.Batch) []byte {
+func (s *eventStream) gap(b feed.Batch) feed.Entry {
 	data, err := json.Marshal(client.Gap{After: string(s.at), Missed: b.Missed})
 	if err != nil { // a string and a number always encode
 		panic(err)
 	}
-	return fmt.Appendf(nil, "id: %s\nevent: %s\ndata: %s\n\n", s.at, client.GapEvent, data)
+	return feed.NewEntry(s.at, client.GapEvent, "", data)
+}
+
+// sentEvents writes server-sent events.
+type sentEvents struct{ out *patient }
+
+// stands tells when to come again, and from where: a message without data only
+// moves the reader's last id.
+func (t sentEvents) stands(at feed.Position) error {
+	return t.out.write(fmt.Appendf(nil, "retry: %d\nid: %s\n\n", retryAfter.Milliseconds(), at))
+}
+
+func (t sentEvents) beat(at feed.Position) error {
+	return t.out.write(fmt.Appendf(nil, ": alive\nid: %s\n\n", at))
+}
+
+func (t sentEvents) show(entries []feed.Entry) error {
+	frames := make([][]byte, len(entries))
+	for i, e := range entries {
+		frames[i] = e.Frame
+	}
+	return t.out.write(frames...)
 }
 
 // patient writes to a reader that may be slow, each time for so long only. The

@@ -317,6 +317,10 @@ func TestEventFilters(t *testing.T) {
 	if got := first(client.EventOptions{Types: []events.Type{"pipeline.job.completed", events.TypeJobScheduled}}); got[0] != events.TypeJobScheduled || got[1] != events.TypeJobCompleted {
 		t.Errorf("of types %v", got)
 	}
+	from := w.submit(strings.Replace(hello, "{", `{"trigger": {"repository": "acme/web"}, `, 1))
+	if got := first(client.EventOptions{Repository: "acme/web", Run: from}); got[0] != events.TypeRunRequested {
+		t.Errorf("of the repository %v", got)
+	}
 	for _, query := range []string{"run=x", "type=pipeline.job", "type=x&type=y", "context=x", "after=x", "since=x"} {
 		refused(t, w.ask(http.MethodGet, "/v1/events?"+query, ""), http.StatusUnprocessableEntity)
 	}

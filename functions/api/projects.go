@@ -59,41 +59,51 @@ func projectOfSource(source, repository string) string {
 	return source + "/" + repository
 }
 
-// projects remembers the projects of runs, which never change.
-type projects struct {
+// origin is where a run comes from.
+type origin struct{ project, repository string }
+
+// origins remembers where runs come from, which never changes.
+type origins struct {
 	mu sync.Mutex
-	of map[events.RunID]string
+	of map[events.RunID]origin
 }
 
-const mostProjects = 20_000
+const mostOrigins = 20_000
 
-func (p *projects) get(run events.RunID) (string, bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	project, ok := p.of[run]
-	return project, ok
+func (o *origins) get(run events.RunID) (origin, bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	from, ok := o.of[run]
+	return from, ok
 }
 
-func (p *projects) put(run events.RunID, project string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.of == nil || len(p.of) >= mostProjects {
-		p.of = map[events.RunID]string{}
+func (o *origins) put(run events.RunID, from origin) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.of == nil || len(o.of) >= mostOrigins {
+		o.of = map[events.RunID]origin{}
 	}
-	p.of[run] = project
+	o.of[run] = from
+}
+
+// originOfRun is where a run comes from; an error as a.run's.
+func (a *API) originOfRun(ctx context.Context, id events.RunID) (origin, error) {
+	if from, ok := a.origins.get(id); ok {
+		return from, nil
+	}
+	run, _, err := a.run(ctx, id)
+	if err != nil {
+		return origin{}, err
+	}
+	from := origin{run.Project, run.Request().Trigger.Repository}
+	a.origins.put(id, from)
+	return from, nil
 }
 
 // projectOfRun is the project that a run is of; an error as a.run's.
 func (a *API) projectOfRun(ctx context.Context, id events.RunID) (string, error) {
-	if project, ok := a.projects.get(id); ok {
-		return project, nil
-	}
-	run, _, err := a.run(ctx, id)
-	if err != nil {
-		return "", err
-	}
-	a.projects.put(id, run.Project)
-	return run.Project, nil
+	from, err := a.originOfRun(ctx, id)
+	return from.project, err
 }
 
 // scopes are the projects whose runs a caller may see, as scopes of view.Query;

@@ -21,6 +21,8 @@ type EventOptions struct {
 	Run     string         // of this run only
 	Types   []events.Type  // of these types only
 	Context events.Context // of this context only
+	// Repository whose runs they are of: owner/name.
+	Repository string
 	// After is where to go on from: the Position of the last event seen, Oldest
 	// for all that the server still has; empty: what is yet to come.
 	After string
@@ -141,6 +143,9 @@ func (o *EventOptions) query() url.Values {
 	}
 	for _, t := range o.Types {
 		q.Add("type", string(t))
+	}
+	if o.Repository != "" {
+		q.Set("repository", o.Repository)
 	}
 	if o.Context != "" {
 		q.Set("context", string(o.Context))
