@@ -105,6 +105,16 @@ func (c *Console) handler() http.Handler {
 	for _, route := range []string{"/login", "/login/", "/logout", "/v1/", "/openapi.json", "/openapi.yaml"} {
 		mux.Handle(route, c.API)
 	}
-	mux.Handle("GET /", c.page(func(*http.Request) (view, error) { return view{}, errNowhere }))
+	mux.HandleFunc("/", c.nowhere)
 	return guarded(mux)
+}
+
+// nowhere answers what nothing else does. What is sent where nothing takes it is
+// no 404, which would bring an event back.
+func (c *Console) nowhere(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		http.Error(w, "nothing is taken here", http.StatusMethodNotAllowed)
+		return
+	}
+	c.write(w, r, c.trouble(r, errNowhere))
 }

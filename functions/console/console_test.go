@@ -1,0 +1,77 @@
+package console
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// refusing is an api that knows nobody.
+var refusing = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(http.StatusUnauthorized)
+	_, _ = w.Write([]byte(`{"title":"Unauthorized","status":401,"detail":"who are you"}`))
+})
+
+func ask(t *testing.T, method, path string) *httptest.ResponseRecorder {
+	t.Helper()
+	w := httptest.NewRecorder()
+	New(&Console{API: refusing}).HTTP.ServeHTTP(w, httptest.NewRequest(method, path, nil))
+	return w
+}
+
+// TestRefused: whoever the api does not know sees nothing, and is told why.
+func TestRefused(t *testing.T) {
+	for _, path := range []string{"/", "/runs/x", "/jobs/x.y", "/queue", "/capacity", "/events", "/triggers", "/triggers/x", "/access"} {
+		w := ask(t, http.MethodGet, path)
+		if w.Code != http.StatusUnauthorized || !strings.Contains(w.Body.String(), "who are you") {
+			t.Errorf("%s: %d", path, w.Code)
+		}
+	}
+}
+
+func TestNowhere(t *testing.T) {
+	if w := ask(t, http.MethodGet, "/nowhere"); w.Code != http.StatusNotFound {
+		t.Errorf("GET: %d", w.Code)
+	}
+	if w := ask(t, http.MethodPost, "/nowhere"); w.Code != http.StatusMethodNotAllowed {
+		t.Errorf("POST: %d", w.Code)
+	}
+}
+
+// TestAssets: what a page names is there, for ever, under a name of its content.
+func TestAssets(t *testing.T) {
+	for name, address := range loadAssets().address {
+		w := ask(t, http.MethodGet, address)
+		if w.Code != http.StatusOK || !strings.Contains(w.Header().Get("Cache-Control"), "immutable") {
+			t.Errorf("%s at %s: %d, %s", name, address, w.Code, w.Header().Get("Cache-Control"))
+		}
+	}
+	if w := ask(t, http.MethodGet, "/static/style.css"); w.Code != http.StatusNotFound {
+		t.Errorf("a name without its hash: %d", w.Code)
+	}
+}
+
+// TestInside keeps redirects within the console.
+func TestInside(t *testing.T) {
+	for to, want := range map[string]string{
+		"/runs/x?a=b": "/runs/x?a=b", "": "/", "runs": "/", "//evil.example": "/", `/\evil.example`: "/", "https://evil.example": "/", "/a\r\nb": "/",
+	} {
+		if got := inside(to); got != want {
+			t.Errorf("%q leads to %q", to, got)
+		}
+	}
+}
+
+func TestVisible(t *testing.T) {
+	for text, want := range map[string]string{
+		"plain": "plain", "a\x00b": "a␀b", "\u202egnp": "[U+202E]gnp", "e\u0301": "e\u0301", "\xff": "�", "a\nb": "a␊b",
+		"Z" + strings.Repeat("\u0351", 30): "Z" + strings.Repeat("\u0351", mostMarks),
+		strings.Repeat("w", 400):           strings.Repeat("w", mostShown) + "…",
+	} {
+		if got := visible(text); got != want {
+			t.Errorf("%q shows as %q", text, got)
+		}
+	}
+}
