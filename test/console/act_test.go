@@ -138,23 +138,29 @@ func TestForged(t *testing.T) {
 	}
 }
 
+// keys are pressed once the page's scripts are there to hear them.
+func (b *browser) keys(actions ...chromedp.Action) {
+	b.t.Helper()
+	until(b.t, "the whole page", func() bool { return eval[bool](b, "document.readyState === 'complete'") })
+	b.do(actions...)
+}
+
 // TestKeyboard goes about without a mouse.
 func TestKeyboard(t *testing.T) {
 	s := start(t, "", "127.0.0.1:0")
 	s.ended(s.submit("name: One\njobs: {a: {steps: [{run: echo}]}}\n", push))
 	b := open(t, s)
 	b.reads(".runs", "One")
-	b.do(chromedp.KeyEvent("gq"))
+	b.keys(chromedp.KeyEvent("gq"))
 	b.reads("h1", "Queue")
-	b.do(chromedp.KeyEvent("gr"))
+	b.keys(chromedp.KeyEvent("gr"))
 	b.reads(".runs", "One")
-	b.do(chromedp.KeyEvent("/"), chromedp.KeyEvent("nothing like it\r"))
+	b.keys(chromedp.KeyEvent("/"), chromedp.KeyEvent("nothing like it\r"))
 	b.reads("main", "No run is like that")
-	b.do(chromedp.KeyEvent("?"), chromedp.WaitVisible("#help[open]"))
+	b.keys(chromedp.KeyEvent("?"), chromedp.WaitVisible("#help[open]"))
 	b.visit("/")
-	b.do(chromedp.KeyEvent("j"), chromedp.KeyEvent("\r"))
+	b.keys(chromedp.KeyEvent("j"), chromedp.KeyEvent("\r"))
 	b.reads("h1", "One")
-	b.do(chromedp.KeyEvent("u"))
+	b.keys(chromedp.KeyEvent("u"))
 	b.reads("h1", "Runs")
 }
-
