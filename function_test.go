@@ -328,10 +328,10 @@ func TestLife(t *testing.T) {
 func TestStartTellsWhatIsMissing(t *testing.T) {
 	url := embedded(t).URL()
 	for want, settings := range map[string]map[string]string{
-		"hosted: RELEVO_REDIS_URL is not set":              {},
-		"hosted: worker: RELEVO_WORKER_KEY is not set":     {"RELEVO_REDIS_URL": url, "K_SERVICE": "worker"},
-		"hosted: api: neither RELEVO_API_TOKEN nor RELEVO_OIDC_ISSUER is set":         {"RELEVO_REDIS_URL": url, "K_SERVICE": "api"},
-		`config: RELEVO_BUS_TRIES: "x" is no whole number`: {"RELEVO_BUS_TRIES": "x"},
+		"hosted: RELEVO_REDIS_URL is not set":                                 {},
+		"hosted: worker: RELEVO_WORKER_KEY is not set":                        {"RELEVO_REDIS_URL": url, "K_SERVICE": "worker"},
+		"hosted: api: neither RELEVO_API_TOKEN nor RELEVO_OIDC_ISSUER is set": {"RELEVO_REDIS_URL": url, "K_SERVICE": "api"},
+		`config: RELEVO_BUS_TRIES: "x" is no whole number`:                    {"RELEVO_BUS_TRIES": "x"},
 	} {
 		if err := New().Start(t.Context(), settings); err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)

@@ -45,13 +45,13 @@ func (c Config) check() []error {
 		}
 	}
 	urls := map[string]address{
-		"K_SINK":                {c.Host.Sink, []string{"http", "https"}},
-		"RELEVO_HOST_FUNCTIONS": {strings.NewReplacer("{function}", "f", "{context}", "c").Replace(c.Host.Functions), []string{"http", "https"}},
-		"RELEVO_WORKER_URL":     {c.Worker.URL, []string{"http", "https", "unix"}},
-		"RELEVO_REDIS_URL":      {c.Redis.URL.Reveal(), []string{"redis", "rediss", "unix"}},
-		"RELEVO_PUBLIC_URL":     {c.Public.URL, []string{"http", "https"}},
+		"K_SINK":                      {c.Host.Sink, []string{"http", "https"}},
+		"RELEVO_HOST_FUNCTIONS":       {strings.NewReplacer("{function}", "f", "{context}", "c").Replace(c.Host.Functions), []string{"http", "https"}},
+		"RELEVO_WORKER_URL":           {c.Worker.URL, []string{"http", "https", "unix"}},
+		"RELEVO_REDIS_URL":            {c.Redis.URL.Reveal(), []string{"redis", "rediss", "unix"}},
+		"RELEVO_PUBLIC_URL":           {c.Public.URL, []string{"http", "https"}},
 		"OTEL_EXPORTER_OTLP_ENDPOINT": {c.Telemetry.Endpoint, []string{"http", "https"}},
-		"RELEVO_OIDC_ISSUER":    {c.OIDC.Issuer, []string{"http", "https"}},
+		"RELEVO_OIDC_ISSUER":          {c.OIDC.Issuer, []string{"http", "https"}},
 	}
 	for _, f := range c.Forges.Served() {
 		name := "RELEVO_FORGE_" + strings.ToUpper(f.Name)

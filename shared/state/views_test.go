@@ -98,8 +98,10 @@ func TestARowThatFailsTakesNothingBack(t *testing.T) {
 		t.Errorf("%d runs", n)
 	}
 	for _, e := range []events.Envelope{
-		{Type: events.TypeRunStarted, RunID: "01J00000000000000000000009"}, {Type: events.TypeDeliveryReceived, Subject: "delivery/x"},
-		{Type: events.TypeLogAppended, RunID: "01J00000000000000000000002"}, {Type: "dev.example.thing.v1"},
+		{Type: events.TypeRunStarted, RunID: "01J00000000000000000000009"},
+		{Type: events.TypeDeliveryReceived, Subject: "delivery/x"},
+		{Type: events.TypeLogAppended, RunID: "01J00000000000000000000002"},
+		{Type: "dev.example.thing.v1"},
 	} {
 		if err := views.Project(t.Context(), e); err != nil {
 			t.Errorf("%s of what is not there: %v", e.Type, err)

@@ -18,8 +18,8 @@ import (
 
 	"github.com/relevo-ci/relevo/functions"
 	"github.com/relevo-ci/relevo/functions/api"
-	"github.com/relevo-ci/relevo/functions/console"
 	awaitrequested "github.com/relevo-ci/relevo/functions/await-requested"
+	"github.com/relevo-ci/relevo/functions/console"
 	deliveryreceived "github.com/relevo-ci/relevo/functions/delivery-received"
 	runcompletedlogs "github.com/relevo-ci/relevo/functions/run-completed-logs"
 	runcompletedtelemetry "github.com/relevo-ci/relevo/functions/run-completed-telemetry"

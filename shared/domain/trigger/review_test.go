@@ -96,8 +96,14 @@ func TestContexts(t *testing.T) {
 	long := strings.Repeat("ü", 120)
 	deep := ".relevo/" + strings.Repeat("x", 80) + ".yaml"
 	all := []trigger.Named{
-		{".relevo/a.yaml", "build"}, {".relevo/b.yaml", " build "}, {".relevo/c.yaml", "other  one"},
-		{".relevo/d.yaml", long}, {".relevo/e.yaml", long + "x"}, {deep, "build"}, {".relevo/f.yaml", "build (.relevo/g.yaml)"}, {".relevo/g.yaml", "build"},
+		{".relevo/a.yaml", "build"},
+		{".relevo/b.yaml", " build "},
+		{".relevo/c.yaml", "other  one"},
+		{".relevo/d.yaml", long},
+		{".relevo/e.yaml", long + "x"},
+		{deep, "build"},
+		{".relevo/f.yaml", "build (.relevo/g.yaml)"},
+		{".relevo/g.yaml", "build"},
 	}
 	for _, pull := range []bool{false, true} {
 		got := trigger.Contexts(all, pull)
