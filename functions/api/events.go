@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -159,6 +160,11 @@ func (s *eventStream) gap(b feed.Batch) feed.Entry {
 	return feed.NewEntry(s.at, client.GapEvent, "", data)
 }
 
+// mostJoined bounds the room that is kept for the next.
+const mostJoined = 1 << 20
+
+var joined = sync.Pool{New: func() any { return new([]byte) }}
+
 // sentEvents writes server-sent events.
 type sentEvents struct{ out *patient }
 
@@ -173,11 +179,20 @@ func (t sentEvents) beat(at feed.Position) error {
 }
 
 func (t sentEvents) show(entries []feed.Entry) error {
-	frames := make([][]byte, len(entries))
-	for i, e := range entries {
-		frames[i] = e.Frame
+	if len(entries) == 1 {
+		return t.out.write(entries[0].Frame)
 	}
-	return t.out.write(frames...)
+	// In one write: each is a chunk of its own, which costs more than the copy.
+	room := joined.Get().(*[]byte)
+	frames := (*room)[:0]
+	for _, e := range entries {
+		frames = append(frames, e.Frame...)
+	}
+	err := t.out.write(frames)
+	if *room = frames; cap(frames) <= mostJoined {
+		joined.Put(room)
+	}
+	return err
 }
 
 // patient writes to a reader that may be slow, each time for so long only. The

@@ -52,7 +52,7 @@ func (w *cutWriter) Write(p []byte) (int, error) {
 		w.left -= int64(len(p))
 		return w.ResponseWriter.Write(p)
 	}
-	_, _ = w.ResponseWriter.Write(p[:max(w.left, 1)]) // a frame is one write: within it
+	_, _ = w.ResponseWriter.Write(p[:max(w.left, 1)]) // never before it
 	_ = http.NewResponseController(w.ResponseWriter).Flush()
 	if w.cuts.count.Add(1) == w.cuts.mark {
 		close(w.cuts.hit)

@@ -28,6 +28,7 @@ var measures = []measure{
 	{"P7", "job life cycles, against asynq tasks, same Redis", lifeCycles},
 	{"P8", "CPU of a delivered event, against a loopback POST", deliveries},
 	{"P9", "exec to ready of the function host, against an empty net/http program", hostStart},
+	{"P12", "server-sent events to 1,000 subscribers, against raw writes of the same bytes, per CPU-second of the side that writes", streams},
 	{"P13", "queries of lists and of a run through the API, against the same among 10,000 jobs", queries},
 	{"P14", "store commits a job, relay and ledger included, heartbeats apart", commits},
 }
@@ -36,9 +37,17 @@ func main() {
 	only := flag.String("only", "", "measures to take, e.g. P2,P9; empty: all")
 	pairs := flag.Int("pairs", 15, "pairs of runs a ratio is taken from")
 	sizes := flag.String("jobs", "10000,100000,1000000", "how many jobs P13 is taken among; the first is the reference")
+	address := flag.String("subscribe", "", "for P12's own use: where its subscribers connect to")
+	request := flag.String("request", "", "for P12's own use: what they ask for")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	if *address != "" {
+		if err := readMany(ctx, *address, *request); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+		return
+	}
 	b := &bench{pairs: *pairs, sizes: *sizes}
 	defer b.close()
 	fmt.Printf("%d cores, %s, %s; %d pairs a ratio, median with a 95 %% bootstrap interval\n",
