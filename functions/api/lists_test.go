@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -145,7 +146,7 @@ func TestRebuild(t *testing.T) {
 func arrive(t *testing.T, w *world, count int) {
 	t.Helper()
 	for i := range count {
-		rec := w.ask(http.MethodPost, "/v1/events", `{"specversion":"1.0","id":"`+fmt.Sprint(i)+`","source":"/there","type":"com.example.thing"}`, "Content-Type", "application/cloudevents+json")
+		rec := w.ask(http.MethodPost, "/v1/events", `{"specversion":"1.0","id":"`+strconv.Itoa(i)+`","source":"/there","type":"com.example.thing"}`, "Content-Type", "application/cloudevents+json")
 		if rec.Code/100 != 2 {
 			t.Fatalf("status %d: %s", rec.Code, rec.Body)
 		}

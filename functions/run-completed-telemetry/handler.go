@@ -58,13 +58,13 @@ func Delivery(ctx context.Context, front *state.Front, run *pipeline.Run) (*trig
 		return nil, nil
 	}
 	d, err := front.DeliveryAlone(ctx, id)
-	if fn.KindOf(err) == fn.NotFound && err != nil {
-		return nil, nil
+	switch {
+	case err == nil:
+		return &d, nil
+	case fn.KindOf(err) == fn.NotFound:
+		return nil, nil //nolint:nilerr // it was retired
 	}
-	if err != nil {
-		return nil, err
-	}
-	return &d, nil
+	return nil, err
 }
 
 // told are the events that others may go by: that the trace stands, and the one

@@ -55,7 +55,7 @@ const (
 // viewKeys builds the keys of the read model of one kind.
 type viewKeys string
 
-func (k viewKeys) rows() string { return "relevo:{view}:row:" + string(k) }
+func (k viewKeys) rows() string             { return "relevo:{view}:row:" + string(k) }
 func (k viewKeys) index(name string) string { return "relevo:{view}:index:" + string(k) + ":" + name }
 
 func (k viewKeys) values(field string) string {

@@ -38,7 +38,7 @@ var questions = []question{
 		n := r.IntN(a.runs)
 		return "/v1/pipelines?limit=50&cursor=" + string(view.At(requested(n).UnixMilli(), string(benchRun(n))))
 	}},
-	{"jobs, filtered", 100, func(a *asked, r *rand.Rand) string {
+	{"jobs, filtered", 100, func(_ *asked, r *rand.Rand) string {
 		return "/v1/jobs?limit=50&" + []string{"state=RUNNING", "state=FAILED", "node=n" + strconv.Itoa(r.IntN(100)), "repository=acme/r" + zipf(r, 200)}[r.IntN(4)]
 	}},
 	{"one run", 100, func(a *asked, _ *rand.Rand) string { return "/v1/pipelines/" + a.one }},

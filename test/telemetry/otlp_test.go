@@ -103,7 +103,7 @@ type plant struct {
 
 func newPlant(t *testing.T, endpoint string, env ...string) *plant {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "rt") // the path of a socket is short
+	dir, err := os.MkdirTemp("", "rt") //nolint:usetesting // the path of a socket is short
 	if err != nil {
 		t.Fatal(err)
 	}
