@@ -73,19 +73,19 @@ func paint(line []byte, from style) ([]segment, style) {
 	w := &lineWriter{style: from}
 	line = bytes.TrimRight(line, "\r\n")
 	for len(line) > 0 {
-		switch {
-		case line[0] == escape:
+		switch line[0] {
+		case escape:
 			n, sgr, ok := sequence(line)
 			if ok {
 				w.flush()
 				w.style = w.style.apply(sgr)
 			}
 			line = line[n:]
-		case line[0] == '\r': // a bar that was drawn again and again: the last counts
+		case '\r': // a bar that was drawn again and again: the last counts
 			w.out, w.count, w.marks, w.cut = nil, 0, 0, false
 			w.text.Reset()
 			line = line[1:]
-		case line[0] == '\b':
+		case '\b':
 			line = line[1:]
 		default:
 			r, n := utf8.DecodeRune(line)

@@ -3,9 +3,9 @@ package console
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/relevo-ci/relevo/shared/client"
@@ -80,11 +80,11 @@ func meters(n client.Node) []meter {
 		used := all - free
 		out = append(out, meter{Name: name, Says: show(used) + " of " + show(all), Permille: int(min(max(used*1000/all, 0), 1000)), Full: free <= 0})
 	}
-	count := func(n int64) string { return fmt.Sprint(n) }
-	add("slots", int64(n.Capacity.Slots), int64(n.Free.Slots), count)
-	add("cores", int64(n.Capacity.CPU), int64(n.Free.CPU), cores)
-	add("memory", int64(n.Capacity.Memory), int64(n.Free.Memory), size)
-	add("GPUs", int64(n.Capacity.GPU), int64(n.Free.GPU), count)
+	count := func(n int64) string { return strconv.FormatInt(n, 10) }
+	add("slots", n.Capacity.Slots, n.Free.Slots, count)
+	add("cores", n.Capacity.CPU, n.Free.CPU, cores)
+	add("memory", n.Capacity.Memory, n.Free.Memory, size)
+	add("GPUs", n.Capacity.GPU, n.Free.GPU, count)
 	return out
 }
 

@@ -179,7 +179,7 @@ func layers(nodes map[string]*node) [][]*node {
 			break
 		}
 	}
-	columns := make([][]*node, 1)
+	columns := [][]*node{nil}
 	for _, n := range all {
 		for len(columns) <= n.depth {
 			columns = append(columns, nil)

@@ -200,7 +200,6 @@ func (i *logIndex) from(line int) (at mark, first int) {
 type eachLine struct {
 	f    func(line []byte) bool
 	rest []byte
-	long bool
 	done bool
 }
 

@@ -56,7 +56,7 @@ func TestLive(t *testing.T) {
 	address := strings.TrimPrefix(s.URL, "http://")
 	s.stop()
 	b.allow = []string{"ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_CONNECTION_RESET", "ERR_EMPTY_RESPONSE", "Failed to load resource", "htmx:sendError", "htmx:responseError"}
-	s = start(t, s.dir, address)
+	start(t, s.dir, address)
 	touch(t, gate)
 	b.reads(".fact-state", "Succeeded")
 	b.reads("#job-second", "Succeeded")

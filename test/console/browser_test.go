@@ -41,7 +41,7 @@ func blank(t *testing.T, s *server) *browser {
 	t.Helper()
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.NoSandbox, chromedp.WindowSize(1280, 900), chromedp.Flag("hide-scrollbars", true), chromedp.Flag("lang", "en-GB"))
-	alloc, cancel := chromedp.NewExecAllocator(context.Background(), options...)
+	alloc, cancel := chromedp.NewExecAllocator(context.Background(), options...) //nolint:usetesting // it ends with the clean-up, which still asks it
 	t.Cleanup(cancel)
 	ctx, cancel := chromedp.NewContext(alloc, chromedp.WithErrorf(func(string, ...any) {}))
 	t.Cleanup(cancel)

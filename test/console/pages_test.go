@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -65,7 +66,7 @@ func TestReadsWithoutScripts(t *testing.T) {
 			t.Fatal(err)
 		}
 		raw := read(t, res)
-		if res.StatusCode != 200 || !strings.Contains(raw, want) {
+		if res.StatusCode != http.StatusOK || !strings.Contains(raw, want) {
 			t.Errorf("%s: %d, and %q is not there", path, res.StatusCode, want)
 		}
 		if strings.Contains(raw, "<script>") || strings.Contains(raw, " style=") || strings.Contains(raw, " onclick") {

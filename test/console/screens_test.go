@@ -10,8 +10,6 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
-
-	"github.com/relevo-ci/relevo/shared/client"
 )
 
 // scene is a server with something on each page.
@@ -157,5 +155,3 @@ func most(count map[color.RGBA]int, n int) color.Palette {
 func less(a, b color.RGBA) bool {
 	return int(a.R)<<16|int(a.G)<<8|int(a.B) < int(b.R)<<16|int(b.G)<<8|int(b.B)
 }
-
-var _ = client.Oldest

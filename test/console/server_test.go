@@ -5,8 +5,6 @@ package console_test
 import (
 	"bufio"
 	"bytes"
-	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"net/http"
@@ -77,7 +75,7 @@ func start(t *testing.T, dir, listen string) *server {
 	t.Helper()
 	if dir == "" {
 		var err error
-		if dir, err = os.MkdirTemp("", "rc"); err != nil { // a socket's path is short
+		if dir, err = os.MkdirTemp("", "rc"); err != nil { //nolint:usetesting // a socket's path is short
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = os.RemoveAll(dir) })
@@ -202,8 +200,5 @@ func (s *server) let() *http.Client {
 	_ = res.Body.Close()
 	return c
 }
-
-// gone tells that an error is the end of a context.
-func gone(err error) bool { return errors.Is(err, context.Canceled) }
 
 func words(s string) string { return strings.Join(strings.Fields(s), " ") }
