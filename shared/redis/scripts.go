@@ -35,6 +35,8 @@ var (
 	dropLua string
 	//go:embed scripts/page.lua
 	pageLua string
+	//go:embed scripts/filter.lua
+	filterLua string
 
 	commitScript = goredis.NewScript(commitLua)
 	outboxScript = goredis.NewScript(outboxLua)
@@ -49,4 +51,5 @@ var (
 	putScript    = goredis.NewScript(putLua)
 	dropScript   = goredis.NewScript(dropLua)
 	pageScript   = goredis.NewScript(pageLua)
+	filterScript = goredis.NewScript(filterLua)
 )

@@ -26,6 +26,8 @@ const (
 	// viewBatch is the most rows that one script writes or reads: Redis serves
 	// nobody else meanwhile.
 	viewBatch = 100
+	// viewLook is the most members that one script asks other indexes for.
+	viewLook = 500
 	// viewGone is how long it is remembered that a row was deleted: longer than
 	// anybody is between reading a document and putting its row.
 	viewGone = 24 * time.Hour
@@ -141,6 +143,46 @@ func (v *View) Page(ctx context.Context, kind view.Kind, index view.Index, after
 	return rows, nil
 }
 
+// Filter reads what several indexes lead to; see view.Store.
+func (v *View) Filter(ctx context.Context, kind view.Kind, index view.Index, groups [][]view.Index, after view.Cursor, limit, look int) ([]view.Row, view.Cursor, error) {
+	k := viewKeys(kind)
+	keys, sizes := []string{k.index(index.Name()), k.rows()}, []any{}
+	for _, group := range groups {
+		for _, i := range group {
+			keys = append(keys, k.index(i.Name()))
+		}
+		sizes = append(sizes, len(group))
+	}
+	var rows []view.Row
+	for len(rows) < limit && look > 0 {
+		from, n := "+", min(look, viewLook)
+		if after != "" {
+			from = "(" + string(after)
+		}
+		args := append([]any{from, min(limit-len(rows), viewBatch), n}, sizes...)
+		var found []string
+		err := v.store.with(func(life *session) (err error) {
+			found, err = filterScript.Run(ctx, life.client, keys, args...).StringSlice()
+			return err
+		})
+		if err != nil {
+			return nil, "", fmt.Errorf("redis: filter rows: %w", err)
+		}
+		for i := 1; i+1 < len(found); i += 2 {
+			r, err := viewRow(kind, found[i], found[i+1])
+			if err != nil {
+				return nil, "", err
+			}
+			rows = append(rows, r)
+		}
+		if after = view.Cursor(found[0]); after == "" {
+			return rows, "", nil
+		}
+		look -= n
+	}
+	return rows, after, nil
+}
+
 // Count counts what indexes lead to; see view.Store.
 func (v *View) Count(ctx context.Context, kind view.Kind, indexes ...view.Index) ([]int, error) {
 	if len(indexes) == 0 {
@@ -172,16 +214,16 @@ func (v *View) Values(ctx context.Context, kind view.Kind, field, prefix, after 
 		return nil, nil
 	}
 	prefix, after = view.Escape(prefix), view.Escape(after)
-	by := &goredis.ZRangeBy{Min: "[" + prefix, Max: "+", Count: int64(limit)}
+	by := goredis.ZRangeArgs{Key: viewKeys(kind).values(field), Start: "[" + prefix, Stop: "+", ByLex: true, Count: int64(limit)}
 	if prefix != "" {
-		by.Max = "(" + prefix + "\xff"
+		by.Stop = "(" + prefix + "\xff"
 	}
 	if after >= prefix && after != "" {
-		by.Min = "(" + after
+		by.Start = "(" + after
 	}
 	var names []string
 	err := v.store.with(func(life *session) (err error) {
-		names, err = life.client.ZRangeByLex(ctx, viewKeys(kind).values(field), by).Result()
+		names, err = life.client.ZRangeArgs(ctx, by).Result()
 		return err
 	})
 	if err != nil {

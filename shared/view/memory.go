@@ -142,6 +142,46 @@ func (m *Memory) Page(ctx context.Context, kind Kind, index Index, after Cursor,
 	return rows, nil
 }
 
+// Filter reads what several indexes lead to; see Store.
+func (m *Memory) Filter(ctx context.Context, kind Kind, index Index, groups [][]Index, after Cursor, limit, look int) ([]Row, Cursor, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, "", fmt.Errorf("view: filter rows: %w", err)
+	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	list := m.indexes[string(kind)+":"+index.Name()]
+	end := len(list)
+	if after != "" {
+		end, _ = slices.BinarySearch(list, after)
+	}
+	var rows []Row
+	for i := end - 1; i >= 0; i-- {
+		if len(rows) >= limit || look <= 0 {
+			return rows, after, nil
+		}
+		after = list[i]
+		look--
+		if m.led(kind, list[i], groups) {
+			_, id, _ := strings.Cut(string(list[i]), "/")
+			rows = append(rows, m.rows[kind][id].copy())
+		}
+	}
+	return rows, "", nil
+}
+
+// led tells whether one index of each group leads to a place.
+func (m *Memory) led(kind Kind, at Cursor, groups [][]Index) bool {
+	for _, group := range groups {
+		if !slices.ContainsFunc(group, func(i Index) bool {
+			_, found := slices.BinarySearch(m.indexes[string(kind)+":"+i.Name()], at)
+			return found
+		}) {
+			return false
+		}
+	}
+	return true
+}
+
 // Count counts what indexes lead to; see Store.
 func (m *Memory) Count(ctx context.Context, kind Kind, indexes ...Index) ([]int, error) {
 	if err := ctx.Err(); err != nil {

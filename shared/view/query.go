@@ -43,6 +43,8 @@ type Found struct {
 const (
 	// mostLooked bounds the rows that one query looks through.
 	mostLooked = 5000
+	// leastLooked is what it looks through of each index, however many there are.
+	leastLooked = 50
 	// mostIndexes bounds how many indexes are merged for one field. Of more
 	// values the rows are asked.
 	mostIndexes = 64
@@ -69,7 +71,7 @@ func Find(ctx context.Context, s Store, q Query) (Found, error) {
 	if err != nil {
 		return Found{}, err
 	}
-	return q.walk(ctx, way.stream(s, q), way.field)
+	return q.walk(ctx, way.stream(s, q), way)
 }
 
 // resolved puts names in the place of what stands for several: folders of
@@ -144,6 +146,27 @@ type way struct {
 	field   string // empty: All
 	indexes []Index
 	rows    int
+	// others are the indexes of the query's other fields, of the same kind: a row
+	// is read where one of each leads to it as well.
+	others []way
+}
+
+// fields that the way sees to.
+func (w way) fields() []string {
+	fields := []string{w.field}
+	for _, o := range w.others {
+		fields = append(fields, o.field)
+	}
+	return fields
+}
+
+// groups are the indexes of the other fields.
+func (w way) groups() [][]Index {
+	groups := make([][]Index, len(w.others))
+	for i, o := range w.others {
+		groups[i] = o.indexes
+	}
+	return groups
 }
 
 func (q Query) way(ctx context.Context, s Store) (way, error) {
@@ -177,7 +200,14 @@ func (q Query) way(ctx context.Context, s Store) (way, error) {
 			ways[i].rows *= 4 // jobs of a run, as a guess
 		}
 	}
-	return slices.MinFunc(ways, func(a, b way) int { return cmp.Compare(a.rows, b.rows) }), nil
+	slices.SortStableFunc(ways, func(a, b way) int { return cmp.Compare(a.rows, b.rows) })
+	first := ways[0]
+	for _, o := range ways[1:] { // the rarest first: most rows end there
+		if o.kind == first.kind {
+			first.others = append(first.others, o)
+		}
+	}
+	return first, nil
 }
 
 // along is the way of one field; false where the query does not name it, or
@@ -208,17 +238,20 @@ func (q Query) along(ctx context.Context, s Store, kind Kind, field string) (way
 	return w, true, nil
 }
 
-// walk goes along a way for as long as rows are wanted. by is the field that the
-// way sees to.
-func (q Query) walk(ctx context.Context, along stream, by string) (Found, error) {
+// walk goes along a way for as long as rows are wanted.
+func (q Query) walk(ctx context.Context, along stream, by way) (Found, error) {
 	var found Found
-	rest := q.rest(by)
+	rest := q.rest(by.fields()...)
 	for looked := 0; ; looked++ {
 		r, ok, err := along.next(ctx)
 		if err != nil {
 			return Found{}, err
 		}
 		if !ok || !q.Since.IsZero() && r.Score < q.Since.UnixMilli() {
+			return found, nil
+		}
+		if r.Kind == "" {
+			found.Next = r.Place()
 			return found, nil
 		}
 		if ok, err = rest.holds(r); err != nil {
@@ -245,13 +278,13 @@ type rest struct {
 	within Query // its scopes
 }
 
-func (q Query) rest(by string) rest {
+func (q Query) rest(by ...string) rest {
 	r := rest{where: make(map[string][]string, len(q.Where)), text: strings.ToLower(q.Text)}
-	if by != "project" {
+	if !slices.Contains(by, "project") {
 		r.within.Scopes = q.Scopes
 	}
 	for field, values := range q.Where {
-		if field != by {
+		if !slices.Contains(by, field) {
 			r.where[field] = values
 		}
 	}

@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
-// stream gives rows, newest first, each once.
+// stream gives rows, newest first, each once. One without a kind is no row: it
+// stands where the stream has looked at as much as one query may.
 type stream interface {
 	next(ctx context.Context) (Row, bool, error)
 }
@@ -21,12 +23,12 @@ func (w way) stream(s Store, q Query) stream {
 			after = until
 		}
 	}
-	if q.rest(w.field).empty() {
+	if q.rest(w.fields()...).empty() {
 		size = min(q.Limit+1, chunk)
 	}
-	m := &merged{}
+	m, look := &merged{}, max(mostLooked/len(w.indexes), leastLooked)
 	for _, i := range w.indexes {
-		m.from = append(m.from, &pages{store: s, kind: w.kind, index: i, after: after, size: size})
+		m.from = append(m.from, &pages{store: s, kind: w.kind, index: i, groups: w.groups(), after: after, size: size, look: look})
 	}
 	if w.kind != q.Kind {
 		return &jobsOf{runs: m, store: s, after: after, size: size}
@@ -34,31 +36,74 @@ func (w way) stream(s Store, q Query) stream {
 	return m
 }
 
-// pages are the rows of one index.
+// pages are the rows of one index, to which one of each group leads too.
 type pages struct {
-	store Store
-	kind  Kind
-	index Index
-	after Cursor
-	size  int
-	read  []Row
-	over  bool
+	store  Store
+	kind   Kind
+	index  Index
+	groups [][]Index
+	after  Cursor
+	size   int
+	look   int // how many it may yet look at, where there are groups
+	read   []Row
+	over   bool
 }
 
 func (p *pages) next(ctx context.Context) (Row, bool, error) {
 	if len(p.read) == 0 && !p.over {
-		var err error
-		if p.read, err = p.store.Page(ctx, p.kind, p.index, p.after, p.size); err != nil {
+		if err := p.more(ctx); err != nil {
 			return Row{}, false, fmt.Errorf("view: page of %s: %w", p.kind, err)
 		}
-		p.over = len(p.read) < p.size
 	}
 	if len(p.read) == 0 {
 		return Row{}, false, nil
 	}
 	r := p.read[0]
-	p.read, p.after = p.read[1:], r.Place()
+	p.read = p.read[1:]
 	return r, true, nil
+}
+
+func (p *pages) more(ctx context.Context) (err error) {
+	if len(p.groups) == 0 {
+		p.read, err = p.store.Page(ctx, p.kind, p.index, p.after, p.size)
+		if p.over = len(p.read) < p.size; len(p.read) > 0 {
+			p.after = p.read[len(p.read)-1].Place()
+		}
+		return err
+	}
+	for len(p.read) == 0 && !p.over {
+		look := min(p.step(), p.look)
+		if look <= 0 {
+			p.read, p.over = append(p.read, p.after.stop()), true
+			return nil
+		}
+		p.look -= look
+		if p.read, p.after, err = p.store.Filter(ctx, p.kind, p.index, p.groups, p.after, p.size, look); err != nil {
+			return err
+		}
+		p.over = p.after == ""
+	}
+	return nil
+}
+
+// step is how many are looked at in one go: the less the more indexes are asked
+// for each.
+func (p *pages) step() int {
+	asked := 0
+	for _, g := range p.groups {
+		asked += len(g)
+	}
+	return min(max(2000/asked, leastLooked), 500)
+}
+
+// stop stands at a place, and is no row.
+func (c Cursor) stop() Row {
+	digits, id, _ := strings.Cut(string(c), "/")
+	score, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil { // At writes thirteen of them
+		panic(err)
+	}
+	return Row{ID: id, Score: score}
 }
 
 // merged are the rows of several streams in one order.
@@ -116,12 +161,16 @@ type jobsOf struct {
 	after Cursor
 	size  int
 	read  []Row
+	stop  *Row // of the runs
 }
 
 func (j *jobsOf) next(ctx context.Context) (Row, bool, error) {
 	for len(j.read) == 0 {
+		if j.stop != nil {
+			return *j.stop, true, nil
+		}
 		ids, err := j.some(ctx)
-		if err != nil || len(ids) == 0 {
+		if err != nil || len(ids) == 0 && j.stop == nil {
 			return Row{}, false, err
 		}
 		rows, err := j.store.Get(ctx, Jobs, ids...)
@@ -143,6 +192,10 @@ func (j *jobsOf) some(ctx context.Context) ([]string, error) {
 		r, ok, err := j.runs.next(ctx)
 		if err != nil || !ok {
 			return ids, err
+		}
+		if r.Kind == "" {
+			j.stop = &r
+			return ids, nil
 		}
 		var run struct{ Run }
 		if err := json.Unmarshal(r.Body, &run); err != nil {

@@ -73,6 +73,11 @@ type Store interface {
 	// Page reads up to limit rows of an index that come after a cursor (the empty
 	// one: from the newest), newest first.
 	Page(ctx context.Context, kind Kind, index Index, after Cursor, limit int) ([]Row, error)
+	// Filter is Page of those rows of an index to which one index of each group
+	// leads as well; others are passed over unread. It looks at up to look rows,
+	// and gives the cursor behind the last one looked at: empty where the index
+	// has no more. An index in a group is not All.
+	Filter(ctx context.Context, kind Kind, index Index, groups [][]Index, after Cursor, limit, look int) ([]Row, Cursor, error)
 	// Count tells how many rows each index leads to.
 	Count(ctx context.Context, kind Kind, indexes ...Index) ([]int, error)
 	// Values reads up to limit values of a field that lead to a row and begin with
@@ -113,12 +118,3 @@ func ParseCursor(s string) (Cursor, error) {
 
 // Place is where the row stands in its indexes.
 func (r Row) Place() Cursor { return At(r.Score, r.ID) }
-
-// score reads what At wrote first.
-func (c Cursor) score() int64 {
-	var n int64
-	for i := 0; i < len(c) && c[i] != '/'; i++ {
-		n = n*10 + int64(c[i]-'0')
-	}
-	return n
-}

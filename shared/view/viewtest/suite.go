@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/relevo-ci/relevo/shared/view"
@@ -20,6 +21,7 @@ func Run(t *testing.T, open Open) {
 	for name, test := range map[string]func(*testing.T, view.Store){
 		"keeps":       keeps,
 		"pages":       pages,
+		"filters":     filters,
 		"moves":       moves,
 		"guards":      guards,
 		"deletes":     deletes,
@@ -95,6 +97,56 @@ func pages(t *testing.T, s view.Store) {
 	equal(t, page(t, s, red, view.At(1, "a"), 5), []string{})
 	equal(t, page(t, s, red, "", 0), []string{})
 	equal(t, page(t, s, blue, "", 5), []string{})
+}
+
+func filters(t *testing.T, s view.Store) {
+	round, square := view.Index{Field: "shape", Value: "round"}, view.Index{Field: "shape", Value: "square"}
+	for n := range 1300 { // more than one script looks at
+		r := row(fmt.Sprintf("%04d", n), int64(n/2), red)
+		if n%3 == 0 {
+			r.Indexes = append(r.Indexes, round)
+		}
+		if n%500 == 7 {
+			r.Indexes = append(r.Indexes, square)
+		}
+		if n%2 == 0 {
+			r.Indexes = append(r.Indexes, blue)
+		}
+		put(t, s, r)
+	}
+	walk := func(groups [][]view.Index, limit, look int) (ids []string) {
+		t.Helper()
+		for after, calls := view.Cursor(""), 0; ; calls++ {
+			rows, next, err := s.Filter(t.Context(), view.Runs, red, groups, after, limit, look)
+			if err != nil || len(rows) > limit || calls > 1301 {
+				t.Fatalf("%d rows, %v", len(rows), err)
+			}
+			for _, r := range rows {
+				ids = append(ids, r.ID)
+			}
+			if after = next; after == "" {
+				return ids
+			}
+		}
+	}
+	var both, either []string
+	for n := 1299; n >= 0; n-- {
+		if n%2 == 0 && (n%3 == 0 || n%500 == 7) {
+			both = append(both, fmt.Sprintf("%04d", n))
+		}
+		if n%500 == 7 {
+			either = append(either, fmt.Sprintf("%04d", n))
+		}
+	}
+	for _, size := range [][2]int{{7, 13}, {150, 5000}, {1, 1}, {1000, 600}} {
+		equal(t, walk([][]view.Index{{blue}, {square, round}}, size[0], size[1]), both)
+		equal(t, walk([][]view.Index{{square}}, size[0], size[1]), either)
+		equal(t, walk([][]view.Index{{{Field: "shape", Value: "nowhere"}}}, size[0], size[1]), nil)
+	}
+	rows, next, err := s.Filter(t.Context(), view.Runs, red, [][]view.Index{{square}}, "", 5, 100)
+	if err != nil || len(rows) != 0 || next != view.At(600, "1200") {
+		t.Errorf("of the first hundred %v, next %s: %v", rows, next, err)
+	}
 }
 
 func moves(t *testing.T, s view.Store) {
@@ -196,10 +248,10 @@ func oddNames(t *testing.T, s view.Store) {
 	}
 	names = append(names, long, long+"x", long+"y")
 	for i, n := range names {
-		put(t, s, row(fmt.Sprint(i), 1, view.Index{Field: "branch", Value: n}))
+		put(t, s, row(strconv.Itoa(i), 1, view.Index{Field: "branch", Value: n}))
 	}
 	for i, n := range names {
-		equal(t, page(t, s, view.Index{Field: "branch", Value: n}, "", 5), []string{fmt.Sprint(i)})
+		equal(t, page(t, s, view.Index{Field: "branch", Value: n}, "", 5), []string{strconv.Itoa(i)})
 	}
 	got, err := s.Values(t.Context(), view.Runs, "branch", "", "", 100)
 	if err != nil || len(got) != len(names) {
