@@ -67,7 +67,7 @@ func TestEmitRefuses(t *testing.T) {
 		want string
 	}{
 		"ours":      {"dev.relevo.pipeline.run.completed.v1", nil, "types that begin with dev.relevo. are not yours to emit"},
-		"CDEvents'": {"Dev.CDEvents.service.deployed.0.1.0", nil, "types that begin with dev.cdevents."},
+		"CDEvents'": {"Dev.CDEvents.service.deployed.0.1.0", nil, "is no CDEvent that a step emits"},
 		"empty":     {"", nil, "the type is empty"},
 		"too large": {"a.b", object("a", text(long), "b", text(long)), "data: b: it is too large"},
 		"encoded":   {"a.b", object("a", text(strings.Repeat("\x01", 20<<10))), "the data has 122888 bytes, at most 61440"},

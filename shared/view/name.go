@@ -44,7 +44,8 @@ func Escape(value string) string {
 // odd tells what is escaped. Colons and braces would end up in Redis's keys,
 // the percent sign is the mark.
 func odd(r rune) bool {
-	return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./+@~,", r))
+	plain := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./+@~,", r)
+	return !plain
 }
 
 // Unescape reads what Escape wrote.

@@ -74,7 +74,7 @@ func filled(t *testing.T, count int) view.Store {
 }
 
 // walk reads all pages of a query.
-func walk(t interface{ Fatal(...any) }, s view.Store, ctx context.Context, q view.Query) []string {
+func walk(ctx context.Context, t interface{ Fatal(...any) }, s view.Store, q view.Query) []string {
 	ids := []string{}
 	for range 1000 {
 		found, err := view.Find(ctx, s, q)
@@ -169,7 +169,7 @@ func TestFind(t *testing.T) {
 				want = append(want, r.ID)
 			}
 		}
-		if got := walk(rt, s, t.Context(), q); !slices.Equal(got, want) {
+		if got := walk(t.Context(), rt, s, q); !slices.Equal(got, want) {
 			rt.Fatalf("found %d %v\nwant  %d %v", len(got), got, len(want), want)
 		}
 	})
@@ -193,7 +193,7 @@ func TestManyProjects(t *testing.T) {
 		}
 	}
 	for scope, want := range map[string]int{"github/acme/*": 200, "github/*": 200, "elsewhere": 100} {
-		if got := walk(t, s, t.Context(), view.Query{Kind: view.Runs, Scopes: []string{scope}, Limit: 7}); len(got) != want {
+		if got := walk(t.Context(), t, s, view.Query{Kind: view.Runs, Scopes: []string{scope}, Limit: 7}); len(got) != want {
 			t.Errorf("%s: %d runs, want %d", scope, len(got), want)
 		}
 	}
@@ -215,7 +215,7 @@ func TestFindIsBounded(t *testing.T) {
 	if err != nil || len(first.Rows) != 0 || first.Next == "" {
 		t.Errorf("the first page has %d rows, next %q: %v", len(first.Rows), first.Next, err)
 	}
-	if got := walk(t, s, t.Context(), q); !slices.Equal(got, []string{"00003"}) {
+	if got := walk(t.Context(), t, s, q); !slices.Equal(got, []string{"00003"}) {
 		t.Errorf("found %v", got)
 	}
 }
