@@ -31,7 +31,7 @@ func TestABurstAcrossAHundredCuts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { _ = srv.Stop(context.Background()) })
+		t.Cleanup(func() { _ = srv.Stop(context.WithoutCancel(t.Context())) })
 		store, err := redis.Open(t.Context(), srv.URL(), redis.Options{})
 		if err != nil {
 			t.Fatal(err)

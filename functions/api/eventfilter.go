@@ -86,7 +86,7 @@ func (f eventFilter) wants(e feed.Entry) (bool, error) {
 	switch {
 	case f.run != "" && e.RunID != f.run,
 		f.types != nil && !f.types[e.Type],
-		f.context != "" && !(ours && strings.HasPrefix(rest, f.context)),
+		f.context != "" && (!ours || !strings.HasPrefix(rest, f.context)),
 		f.repository != "" && e.RunID == "":
 		return false, nil
 	}

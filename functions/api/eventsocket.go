@@ -36,12 +36,12 @@ func (s *eventStream) socket(w http.ResponseWriter, r *http.Request) {
 	there := conn.CloseRead(context.WithoutCancel(r.Context()))
 	ctx, cancel := s.api.life(there)
 	defer cancel()
-	err = s.tell(ctx, &socket{conn: conn, there: there, patience: s.api.Streams.Patience})
+	_ = s.tell(ctx, &socket{conn: conn, there: there, patience: s.api.Streams.Patience})
 	switch {
 	case there.Err() != nil: // the reader went
 	case ctx.Err() != nil:
 		_ = conn.Close(websocket.StatusServiceRestart, "come again")
-	case err != nil:
+	default:
 		_ = conn.Close(websocket.StatusTryAgainLater, "come again later")
 	}
 }

@@ -62,7 +62,7 @@ func Delivery(ctx context.Context, front *state.Front, run *pipeline.Run) (*trig
 	case err == nil:
 		return &d, nil
 	case fn.KindOf(err) == fn.NotFound:
-		return nil, nil //nolint:nilerr // it was retired
+		return nil, nil // it was retired
 	}
 	return nil, err
 }

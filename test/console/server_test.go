@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 
 func run(m *testing.M) int {
 	if built != "" {
-		return m.Run()
+		return alone(m)
 	}
 	dir, err := os.MkdirTemp("", "relevo-console")
 	if err != nil {
@@ -53,7 +53,7 @@ func run(m *testing.M) int {
 			return 1
 		}
 	}
-	return m.Run()
+	return alone(m)
 }
 
 // server is a `relevo up` for one test.

@@ -142,7 +142,7 @@ func (b built) service(s *servingv1.Service) {
 		x.Capabilities.Drop[0] != "ALL" || x.SeccompProfile.Type != corev1.SeccompProfileTypeRuntimeDefault {
 		b.Errorf("%s is not restricted: %+v", s.Name, x)
 	}
-	if s.Name != "api" && s.Name != "webhook" && s.Labels["networking.knative.dev/visibility"] != "cluster-local" {
+	if !slices.Contains([]string{"api", "console", "webhook"}, s.Name) && s.Labels["networking.knative.dev/visibility"] != "cluster-local" {
 		b.Errorf("%s is reached from outside", s.Name)
 	}
 }
@@ -245,7 +245,7 @@ func TestLeastPrivilege(t *testing.T) {
 			equal(t, "accounts with a token", tokens, append(granted, "job-source"))
 			equal(t, "pods with a token", pods, granted)
 			equal(t, "who has the workers' key", key, want.key)
-			equal(t, "who has the api's token", api, []string{"api"})
+			equal(t, "who has the api's token", api, []string{"api", "console"})
 			equal(t, "who has the webhooks' secrets", hooks, []string{"webhook"})
 			equal(t, "who has the forges' tokens", forges, want.forges)
 			equal(t, "who has the jobs' secrets", secrets, []string{"worker"})

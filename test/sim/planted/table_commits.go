@@ -78,7 +78,7 @@ func outbox() []Bug {
 		bug("outbox-never-sent", "what a crash left unpublished is never published",
 			Edit{clockFile, "	if !c.passed(&c.outboxAt, m.Now, outboxEvery) {\n", "	if !c.passed(&c.outboxAt, m.Now, outboxEvery) || len(ps) > 0 {\n"}),
 		bug("struck-unsent", "the clock strikes records without sending them",
-			Edit{clockFile, "		if err := c.Direct(ctx, e); err != nil {\n			return err\n		}\n", "		_ = e\n"}),
+			Edit{clockFile, "		if err := send(ctx, e); err != nil {\n			return err\n		}\n", "		_ = send\n"}),
 		bug("struck-early", "a record is struck when its first event is published",
 			Edit{stateFile, "if o.left--; o.left > 0 {", "if o.left--; o.left < 0 {"}),
 		bug("struck-by-commit", "a record is struck as soon as it is committed",

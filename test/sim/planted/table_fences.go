@@ -68,7 +68,7 @@ func workers() []Bug {
 			Edit{reportsFile, "if r.End == nil || acknowledged < r.End.LogBytes {", "if r.End == nil {"}),
 		bug("logs-mixed", "all attempts of a job write one log",
 			Edit{logsMemory, "	run := m.runs[ref.Run]\n", "	ref.Attempt, ref.Fence = 1, events.Fence{}\n	run := m.runs[ref.Run]\n"},
-			Edit{logsMemory, "	l := m.runs[ref.Run][ref]\n", "	ref.Attempt, ref.Fence = 1, events.Fence{}\n	l := m.runs[ref.Run][ref]\n"}),
+			Edit{logsMemory, "	l := m.runs[ref.Run][ref]\n	if l == nil {\n		return 0,", "	ref.Attempt, ref.Fence = 1, events.Fence{}\n	l := m.runs[ref.Run][ref]\n	if l == nil {\n		return 0,"}),
 		bug("log-sent-twice", "a chunk that is sent again is appended again",
 			Edit{logsFile, "return data[length-offset:], nil", "return data, nil"}),
 	}

@@ -102,6 +102,6 @@ func capacity() []Bug {
 		bug("release-does-not-plan", "capacity that came back waits for the next offer",
 			Edit{poolFile, "Node: h.Node, Resources: h.Resources})\n	p.Plan(em)\n", "Node: h.Node, Resources: h.Resources})\n"}),
 		bug("node-does-not-plan", "a node that joined waits for the next offer",
-			Edit{poolFile, "	p.applyAt(em.Now, e.ID, d)\n	p.Plan(em)\n	return true\n}\n\n// Snapshot", "	p.applyAt(em.Now, e.ID, d)\n	return true\n}\n\n// Snapshot"}),
+			Edit{poolFile, "	p.applyAt(em.Now, e, d)\n	p.Plan(em)\n	return true\n}\n\n// Snapshot", "	p.applyAt(em.Now, e, d)\n	return true\n}\n\n// Snapshot"}),
 	}
 }
