@@ -116,16 +116,17 @@ func (s *Store) Wait(ctx context.Context, ref events.AttemptRef, offset int64) e
 	return s.hot.Wait(ctx, ref, offset)
 }
 
-// Remove forgets every log of a run; see logs.Store.
+// Remove forgets every log of a run; see logs.Store. The hot ones go first: then
+// nobody begins to move one behind the sweep.
 func (s *Store) Remove(ctx context.Context, run events.RunID) error {
-	if err := logs.CheckRun(run); err != nil {
+	if err := s.hot.Remove(ctx, run); err != nil {
 		return err
 	}
 	if err := s.sweep(ctx, ofRun(run)); err != nil {
 		return fmt.Errorf("cold: remove logs of %s: %w", run, err)
 	}
 	s.cache.forget(run)
-	return s.hot.Remove(ctx, run)
+	return nil
 }
 
 // Tidy moves up to limit closed logs and tells how many. What could not be moved

@@ -319,6 +319,52 @@ func TestRemoveLeavesNothing(t *testing.T) {
 	}
 }
 
+// late moves logs in another process right before they are removed here.
+type late struct {
+	logs.Hot
+	tidy func()
+}
+
+func (l late) Remove(ctx context.Context, run events.RunID) error {
+	l.tidy()
+	return l.Hot.Remove(ctx, run)
+}
+
+// TestRemoveLeavesNothingThatIsMovedMeanwhile.
+func TestRemoveLeavesNothingThatIsMovedMeanwhile(t *testing.T) {
+	b, dir := folder(t)
+	hot := logs.NewMemory(1 << 20)
+	other := cold.New(hot, b, cold.Options{})
+	s := cold.New(late{hot, func() { moved(t, other, 1) }}, b, cold.Options{})
+	written(t, s, ref("a"), text(1000))
+	if err := s.Remove(t.Context(), run); err != nil {
+		t.Fatal(err)
+	}
+	left, err := filepath.Glob(filepath.Join(dir, "logs", string(run), "*", "*"))
+	if err != nil || len(left) > 0 {
+		t.Error(left, err)
+	}
+}
+
+// TestWhoLookedTooEarlyReadsItAll: that a log was not there yet is remembered for a
+// while, not for longer than until another process moved it.
+func TestWhoLookedTooEarlyReadsItAll(t *testing.T) {
+	hot, b := logs.NewMemory(1<<20), memory(t)
+	s := cold.New(hot, b, cold.Options{})
+	if got := read(t, s, ref("a")); got != "" {
+		t.Fatal(got)
+	}
+	data := text(1000)
+	written(t, hot, ref("a"), data)
+	moved(t, cold.New(hot, b, cold.Options{}), 1)
+	if l, err := s.Lines(t.Context(), ref("a")); err != nil || l.Size != 1000 {
+		t.Errorf("%+v, %v", l, err)
+	}
+	if got := read(t, s, ref("a")); got != string(data) {
+		t.Errorf("it reads %.100q", got)
+	}
+}
+
 // TestManyMoveAtOnce: several processes over one hot store and one bucket.
 func TestManyMoveAtOnce(t *testing.T) {
 	hot := logs.NewMemory(1 << 20)

@@ -23,7 +23,7 @@ func (s *Store) Read(ctx context.Context, ref events.AttemptRef, offset int64, b
 	if !moved && (err != nil || size > 0 || closed) {
 		return n, size, closed, err
 	}
-	m, err := s.manifest(ctx, ref)
+	m, err := s.manifest(ctx, ref, moved)
 	switch {
 	case err != nil:
 		return 0, 0, false, err
@@ -48,9 +48,11 @@ func (m *manifest) at(offset int64) chunk {
 	return m.Chunks[i]
 }
 
-// manifest gives that of a log, kept or read; nil where there is none.
-func (s *Store) manifest(ctx context.Context, ref events.AttemptRef) (*manifest, error) {
-	if m, ok := s.cache.manifest(ref); ok {
+// manifest gives that of a log, kept or read; nil where there is none. Of one that
+// was moved it is not enough that there was none lately: another process moved it
+// meanwhile.
+func (s *Store) manifest(ctx context.Context, ref events.AttemptRef, moved bool) (*manifest, error) {
+	if m, ok := s.cache.manifest(ref); ok && (m != nil || !moved) {
 		return m, nil
 	}
 	m, err := s.read(ctx, ref)
@@ -121,8 +123,8 @@ func (s *Store) Gaps(ctx context.Context, ref events.AttemptRef) ([]logs.Gap, er
 // bucket is kept with it; else the log is looked through.
 func (s *Store) Lines(ctx context.Context, ref events.AttemptRef) (logs.Lines, error) {
 	_, size, closed, err := s.hot.Read(ctx, ref, 0, make([]byte, 1))
-	if errors.Is(err, logs.ErrMoved) || err == nil && size == 0 && !closed {
-		m, err := s.manifest(ctx, ref)
+	if moved := errors.Is(err, logs.ErrMoved); moved || err == nil && size == 0 && !closed {
+		m, err := s.manifest(ctx, ref, moved)
 		if m == nil || err != nil {
 			return logs.Lines{}, err
 		}
