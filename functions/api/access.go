@@ -23,31 +23,26 @@ func (a *API) listAccess(ctx context.Context, _ *struct{}) (*accessOutput, error
 		return nil, a.fault(ctx, "list who has which role", err)
 	}
 	out := &accessOutput{Body: client.AccessList{Grants: []client.Grant{}}}
-	add := func(list []access.Grant, fixed bool) {
+	add := func(list []access.Grant) {
 		for _, g := range list {
 			if a.manages(ctx, g.Scope) {
 				out.Body.Grants = append(out.Body.Grants, client.Grant{
 					Binding: client.Binding{Subject: string(g.Subject), Project: string(g.Scope), Role: string(g.Role)},
-					By:      g.By, At: g.At, Fixed: fixed,
+					By:      g.By, At: g.At, Fixed: g.Fixed,
 				})
 			}
 		}
 	}
 	if a.Access.Fixed != nil {
-		add(a.Access.Fixed.Grants, true)
+		add(a.Access.Fixed.Grants)
 	}
-	add(policy.Grants, false)
+	add(policy.Grants)
 	return out, nil
 }
 
 // manages tells whether the caller manages access to all of a scope.
 func (a *API) manages(ctx context.Context, s access.Scope) bool {
-	for _, b := range callerOf(ctx).Bindings {
-		if s.Within(b.Scope) && b.Role.Allows(access.ManageAccess) {
-			return true
-		}
-	}
-	return false
+	return access.RoleWithin(callerOf(ctx).Bindings, s).Allows(access.ManageAccess)
 }
 
 // managed reads whom and where a change of access is about, which the caller

@@ -295,11 +295,7 @@ func (a *API) keep(ctx context.Context, e arrival, actor string, index int) (cli
 		Header: map[string]string{"traceparent": e.trace, "tracestate": e.state},
 	}, e.body)
 	if err != nil {
-		var p *problem
-		if !errors.As(a.fault(ctx, "keep the event", err), &p) {
-			p = refuse(http.StatusServiceUnavailable, "the store did not answer; try again")
-		}
-		return client.Receipt{}, p
+		return client.Receipt{}, a.fault(ctx, "keep the event", err)
 	}
 	if got.Arrived == state.Altered {
 		p := refuse(http.StatusConflict, "an event of that source and id came before, and was another one")

@@ -193,14 +193,16 @@ func (a *API) bySession(r *http.Request, secret string, pages *http.CrossOriginP
 	if pages.Check(r) != nil || !sameOrigin(r) {
 		return nil, refuse(http.StatusForbidden, "web pages of other origins may not ask for this")
 	}
-	if changes(r.Method) && !forged(r.Header.Get(HeaderForgery), secret) {
+	if changes(r.Method) && !proves(r.Header.Get(HeaderForgery), secret) {
 		return nil, refuse(http.StatusForbidden, "a page sends %s with what changes something", HeaderForgery)
 	}
 	c.Via = access.BySession
 	return &asked{caller: c, secret: secret, ends: s.Ends}, nil
 }
 
-func forged(shown, secret string) bool {
+// proves tells whether what a request shows is known to the session's own pages
+// alone.
+func proves(shown, secret string) bool {
 	return subtle.ConstantTimeCompare([]byte(shown), []byte(access.Forgery(secret))) == 1
 }
 
@@ -246,11 +248,7 @@ func (a *API) unknown(ctx context.Context, doing string, err error) *problem {
 	if errors.Is(err, state.ErrNoAccess) {
 		return errWho
 	}
-	var p *problem
-	if errors.As(a.fault(ctx, doing, err), &p) {
-		return p
-	}
-	return errWho
+	return a.fault(ctx, doing, err)
 }
 
 // secure tells whether browsers speak to this server by TLS.

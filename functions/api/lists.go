@@ -50,17 +50,13 @@ func some(value string) []string {
 
 var errNoViews = refuse(http.StatusServiceUnavailable, "this server keeps no lists")
 
-// sees are the projects whose runs a caller may see, as scopes of view.Query;
-// nil: all of them.
-func (a *API) sees(ctx context.Context) []string { return a.scopes(ctx) }
-
 // find reads a page of a read model for a caller.
 func (a *API) find(ctx context.Context, kind view.Kind, from From, page Page, also map[string][]string) (view.Found, error) {
 	if a.Views == nil {
 		return view.Found{}, errNoViews
 	}
 	q := view.Query{
-		Kind: kind, Where: from.where(), Scopes: a.sees(ctx), Since: from.Since, Until: from.Until,
+		Kind: kind, Where: from.where(), Scopes: a.scopes(ctx), Since: from.Since, Until: from.Until,
 		Text: strings.TrimSpace(from.Text), Limit: page.Limit,
 	}
 	for field, values := range also {
@@ -165,7 +161,7 @@ func (a *API) listPeople(ctx context.Context, in *peopleInput) (*peopleOutput, e
 	if a.Views == nil {
 		return nil, errNoViews
 	}
-	people, next, err := view.People(ctx, a.Views.View, a.sees(ctx), in.Cursor, in.Limit)
+	people, next, err := view.People(ctx, a.Views.View, a.scopes(ctx), in.Cursor, in.Limit)
 	if err != nil {
 		return nil, a.fault(ctx, "list the people", err)
 	}

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"crypto/rand"
 	"errors"
 	"net"
@@ -99,7 +98,7 @@ func (a *API) finishLogin(w http.ResponseWriter, r *http.Request) *problem {
 	}
 	user, err := a.Access.Store.LogIn(r.Context(), claims)
 	if err != nil {
-		return a.away(r.Context(), "log in", err)
+		return a.fault(r.Context(), "log in", err)
 	}
 	return a.enter(w, r, user.ID, back)
 }
@@ -121,7 +120,7 @@ func (a *API) takeLink(w http.ResponseWriter, r *http.Request) *problem {
 		return refuse(http.StatusForbidden, "the link was used already, or is too old: `relevo login` prints another")
 	}
 	if err != nil {
-		return a.away(r.Context(), "look at the link", err)
+		return a.fault(r.Context(), "look at the link", err)
 	}
 	a.publish(r.Context(), res.Emitted)
 	if _, _, err := a.known(r.Context(), user); err != nil {
@@ -136,14 +135,14 @@ func (a *API) enter(w http.ResponseWriter, r *http.Request, user, back string) *
 	if old := a.cookie(r); old != "" {
 		res, err := a.Access.Store.Close(r.Context(), old)
 		if err != nil {
-			return a.away(r.Context(), "end the session before", err)
+			return a.fault(r.Context(), "end the session before", err)
 		}
 		a.publish(r.Context(), res.Emitted)
 	}
 	secret := rand.Text() + rand.Text() // 260 bits
 	session, res, err := a.Access.Store.Open(r.Context(), secret, user)
 	if err != nil {
-		return a.away(r.Context(), "open the session", err)
+		return a.fault(r.Context(), "open the session", err)
 	}
 	a.publish(r.Context(), res.Emitted)
 	life := int(session.Ends.Sub(session.Made).Seconds())
@@ -165,12 +164,12 @@ func (a *API) logOut(w http.ResponseWriter, r *http.Request) *problem {
 		r.Body = http.MaxBytesReader(w, r.Body, 4096)
 		shown = r.PostFormValue("csrf")
 	}
-	if http.NewCrossOriginProtection().Check(r) != nil || !forged(shown, secret) {
+	if http.NewCrossOriginProtection().Check(r) != nil || !proves(shown, secret) {
 		return refuse(http.StatusForbidden, "only a page of this server may sign out")
 	}
 	res, err := a.Access.Store.Close(r.Context(), secret)
 	if err != nil {
-		return a.away(r.Context(), "sign out", err)
+		return a.fault(r.Context(), "sign out", err)
 	}
 	a.publish(r.Context(), res.Emitted)
 	http.SetCookie(w, a.cookieOf(r, a.cookieName(r), "", -1))
@@ -185,14 +184,6 @@ func (a *API) cookieOf(r *http.Request, name, value string, age int) *http.Cooki
 		Name: name, Value: value, Path: "/", MaxAge: age, HttpOnly: true,
 		Secure: a.secure(r), SameSite: http.SameSiteLaxMode,
 	}
-}
-
-func (a *API) away(ctx context.Context, doing string, err error) *problem {
-	var p *problem
-	if errors.As(a.fault(ctx, doing, err), &p) {
-		return p
-	}
-	return refuse(http.StatusServiceUnavailable, "%s: try again", doing)
 }
 
 // Local is a path on this server to go to after a login; "/" in place of all

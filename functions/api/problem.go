@@ -60,9 +60,14 @@ func (p *problem) write(w http.ResponseWriter) {
 	}
 }
 
-// fault makes the problem of an error from below. What it says goes to the log:
-// it may name what callers need not know.
-func (a *API) fault(ctx context.Context, doing string, err error) error {
+// fault makes the problem of an error from below; one that is a problem already
+// stays what it is. What another says goes to the log: it may name what callers
+// need not know.
+func (a *API) fault(ctx context.Context, doing string, err error) *problem {
+	var known *problem
+	if errors.As(err, &known) {
+		return known
+	}
 	if errors.Is(err, state.ErrNoRun) {
 		return refuse(http.StatusNotFound, "there is no such run")
 	}

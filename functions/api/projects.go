@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"sync"
 
@@ -24,14 +23,10 @@ func (a *API) projectOf(ctx context.Context, of where, id string) (string, *prob
 		}
 	}
 	project, err := a.projectOfRun(ctx, run)
-	if err == nil {
-		return project, nil
+	if err != nil {
+		return "", a.fault(ctx, "look at the run", err)
 	}
-	var p *problem
-	if !errors.As(err, &p) {
-		p = refuse(http.StatusServiceUnavailable, "the store did not answer; try again")
-	}
-	return "", p
+	return project, nil
 }
 
 func (a *API) projectOfDelivery(ctx context.Context, id events.DeliveryID) (string, *problem) {
@@ -45,9 +40,7 @@ func (a *API) projectOfDelivery(ctx context.Context, id events.DeliveryID) (stri
 	case fn.KindOf(err) == fn.NotFound:
 		return "", nothing(ofDelivery)
 	}
-	var p *problem
-	errors.As(a.fault(ctx, "look at the delivery", err), &p)
-	return "", p
+	return "", a.fault(ctx, "look at the delivery", err)
 }
 
 // projectOfSource names the project of a forge's repository; what comes from no

@@ -15,12 +15,8 @@ import (
 	"github.com/relevo-ci/relevo/shared/logs"
 )
 
-const (
-	// mostSearched bounds the bytes that one request looks at.
-	mostSearched = 64 << 20
-	// mostCursor is that of a search in its text form.
-	mostCursor = 1200
-)
+// mostSearched bounds the bytes that one request looks at.
+const mostSearched = 64 << 20
 
 type searchInput struct {
 	RunInput
@@ -82,7 +78,7 @@ func (a *API) searchLogs(ctx context.Context, in *searchInput) (*searchOutput, e
 	at := spot{Place: logs.Place{Line: 1}}
 	if in.Cursor != "" {
 		var ok bool
-		if at, ok = parseSpot(in.Cursor); !ok || len(in.Cursor) > mostCursor {
+		if at, ok = parseSpot(in.Cursor); !ok {
 			return nil, located("query.cursor", "this is no cursor of a page")
 		}
 	}
