@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -65,8 +66,9 @@ const (
 	linesInPage = 400
 	// mostLines are given to the script at a time.
 	mostLines = 1024
-	// mostFinds are found at a time.
-	mostFinds = 5000
+	// mostFinds are found in a log, findsAtOnce of them in one request to the api.
+	mostFinds   = 5000
+	findsAtOnce = 1000
 )
 
 // attempt is a job with the number of the attempt that a request is about.
@@ -90,21 +92,20 @@ func (c *Console) attempt(r *http.Request) (client.Job, int, error) {
 	return job, job.Attempts[len(job.Attempts)-1].Number, nil
 }
 
-// index knows the lines of an attempt's log, as far as it goes now.
+// index knows the lines of an attempt's log, as far as it goes now. Whoever asks
+// may see the job, and so its logs.
 func (c *Console) index(ctx context.Context, job client.Job, attempt int) (*logIndex, logInfo, error) {
+	over := job.Final()
+	for _, a := range job.Attempts {
+		over = over || a.Number == attempt && !a.Ended.IsZero()
+	}
 	i := c.indexes.of(job.ID + "#" + strconv.Itoa(attempt))
-	if err := i.grow(ctx, c.api, job.ID, attempt); err != nil {
+	if err := i.grow(ctx, c.api, job.ID, attempt, over); err != nil {
 		return nil, logInfo{}, err
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	info := logInfo{Lines: i.lines, Bytes: i.offset, Folds: append([]fold(nil), i.folds...), Over: job.Final()}
-	for _, a := range job.Attempts {
-		if a.Number == attempt && !a.Ended.IsZero() {
-			info.Over = true
-		}
-	}
-	return i, info, nil
+	return i, logInfo{Lines: i.lines, Bytes: i.offset, Folds: slices.Clone(i.folds), Over: over}, nil
 }
 
 // showLog shows a log. Without the script it goes page by page.
@@ -224,7 +225,9 @@ type finds struct {
 	More  bool  `json:"more,omitempty"`
 }
 
-// search looks through a log, without regard to case.
+// search lets the api look through the logs of the job, without regard to case,
+// and gives the lines of this attempt's in which the text is to be seen: numbers
+// within what sets a colour are not.
 func (c *Console) search(w http.ResponseWriter, r *http.Request) {
 	c.json(w, r, func() (any, error) {
 		job, attempt, err := c.attempt(r)
@@ -232,24 +235,34 @@ func (c *Console) search(w http.ResponseWriter, r *http.Request) {
 			return nil, err
 		}
 		found := finds{Lines: []int{}}
-		q := []byte(strings.ToLower(r.URL.Query().Get("q")))
-		if len(q) == 0 || len(q) > 1000 {
-			return found, nil
-		}
-		n := 0
-		err = readLines(r.Context(), c.api, job.ID, attempt, 0, func(line []byte) bool {
-			n++
-			if bytes.Contains(bytes.ToLower(plain(line)), q) {
+		ask := client.LogSearch{Text: r.URL.Query().Get("q"), IgnoreCase: true, Job: string(job.Key), Limit: findsAtOnce}
+		for more := ask.Text != ""; more; more = ask.Cursor != "" {
+			got, err := c.api.SearchLogs(r.Context(), job.Run, ask)
+			if err != nil {
+				return nil, err
+			}
+			for _, m := range got.Matches {
+				if m.Attempt > attempt {
+					return found, nil
+				}
+				if m.Attempt < attempt || m.Line == 0 || !shows(m.Text, ask.Text) {
+					continue
+				}
 				if len(found.Lines) == mostFinds {
 					found.More = true
-					return false
+					return found, nil
 				}
-				found.Lines = append(found.Lines, n)
+				found.Lines = append(found.Lines, int(m.Line))
 			}
-			return true
-		})
-		return found, err
+			ask.Cursor = got.Next
+		}
+		return found, nil
 	})
+}
+
+// shows tells whether a text is to be seen in a line.
+func shows(line, text string) bool {
+	return strings.Contains(strings.ToLower(string(plain([]byte(line)))), strings.ToLower(text))
 }
 
 // download gives a log as it is.

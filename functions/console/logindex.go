@@ -2,6 +2,7 @@ package console
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,14 +24,18 @@ const (
 )
 
 // logIndex knows where the lines of a log begin: of every 256th one exactly, so
-// that any part of a long log is read without the rest. It grows with the log.
+// that any part of a long log is read without the rest. It grows with the log: the
+// api's looks through an open one anew each time, and knows neither of folds nor of
+// what style a line begins in.
 type logIndex struct {
 	mu     sync.Mutex
 	offset int64 // up to where it was read
 	lines  int   // complete ones, and the last if it has no end yet
+	every  int   // lines between two marks; 0: markEvery
 	marks  []mark
 	folds  []fold
 	open   []int // folds that have no end yet
+	whole  bool  // it never grows again
 
 	partial []byte // of the line that has no end yet
 	long    bool   // more of it than is kept
@@ -77,19 +82,42 @@ func (x *indexes) of(key string) *logIndex {
 	return i
 }
 
-// grow reads what is new of a log, in the name of whoever asks: also of one that
-// is known, so that nobody sees what the api would not show them.
-func (i *logIndex) grow(ctx context.Context, api *client.Client, job string, attempt int) error {
+// grow reads what is new of a log. Where its attempt is over it asks the api
+// whether that was all.
+func (i *logIndex) grow(ctx context.Context, api *client.Client, job string, attempt int, over bool) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	before := i.offset
-	at, err := api.Logs(ctx, job, client.LogOptions{Attempt: attempt, Offset: before}, i)
+	if i.whole {
+		return nil
+	}
+	var known client.LogIndex
+	var err error
+	if over {
+		if known, err = api.LogIndex(ctx, job, attempt); err != nil {
+			return fmt.Errorf("console: read index of log: %w", err)
+		}
+	}
+	if len(known.Gaps) > 0 {
+		i.take(known)
+		return nil
+	}
+	at, err := api.Logs(ctx, job, client.LogOptions{Attempt: attempt, Offset: i.offset}, i)
 	if err != nil {
 		// What came, came: the index stands where it was read to.
 		return fmt.Errorf("console: read log: %w", err)
 	}
-	i.offset = at
+	i.offset, i.whole = at, known.Closed
 	return nil
+}
+
+// take makes the api's index this one, of a log that bytes are lost of: the api
+// knows how many lines they were. Which parts could be folded nobody knows.
+func (i *logIndex) take(x client.LogIndex) {
+	i.offset, i.lines, i.every, i.whole = x.Size, int(x.Lines), x.Every, true
+	i.marks, i.folds, i.open, i.partial = nil, nil, nil, nil
+	for _, at := range x.Offsets {
+		i.marks = append(i.marks, mark{offset: at})
+	}
 }
 
 // Write takes the next bytes of the log.
@@ -191,8 +219,9 @@ func (i *logIndex) from(line int) (at mark, first int) {
 	if len(i.marks) == 0 {
 		return mark{}, 1
 	}
-	n := min(max(line-1, 0)/markEvery, len(i.marks)-1)
-	return i.marks[n], n*markEvery + 1
+	every := cmp.Or(i.every, markEvery)
+	n := min(max(line-1, 0)/every, len(i.marks)-1)
+	return i.marks[n], n*every + 1
 }
 
 // eachLine calls f for each line that is written to it, without its end, until f
