@@ -7,7 +7,7 @@ import (
 )
 
 // The scripts, one a verb. Each touches the keys of one partition alone; its
-// head says what it takes and gives.
+// head says what it takes and gives. row.lua is no verb: it stands before two.
 var (
 	//go:embed scripts/commit.lua
 	commitLua string
@@ -29,12 +29,12 @@ var (
 	coolLua string
 	//go:embed scripts/record.lua
 	recordLua string
+	//go:embed scripts/row.lua
+	rowLua string
 	//go:embed scripts/put.lua
 	putLua string
 	//go:embed scripts/drop.lua
 	dropLua string
-	//go:embed scripts/page.lua
-	pageLua string
 	//go:embed scripts/filter.lua
 	filterLua string
 
@@ -48,8 +48,7 @@ var (
 	removeScript = goredis.NewScript(removeLua)
 	coolScript   = goredis.NewScript(coolLua)
 	recordScript = goredis.NewScript(recordLua)
-	putScript    = goredis.NewScript(putLua)
-	dropScript   = goredis.NewScript(dropLua)
-	pageScript   = goredis.NewScript(pageLua)
+	putScript    = goredis.NewScript(rowLua + putLua)
+	dropScript   = goredis.NewScript(rowLua + dropLua)
 	filterScript = goredis.NewScript(filterLua)
 )

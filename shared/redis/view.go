@@ -113,29 +113,15 @@ func (v *View) Get(ctx context.Context, kind view.Kind, ids ...string) ([]view.R
 
 // Page reads a page of an index; see view.Store.
 func (v *View) Page(ctx context.Context, kind view.Kind, index view.Index, after view.Cursor, limit int) ([]view.Row, error) {
-	k := viewKeys(kind)
 	var rows []view.Row
 	for limit > 0 {
-		from, n := "+", min(limit, viewBatch)
-		if after != "" {
-			from = "(" + string(after)
-		}
-		var found []string
-		err := v.store.with(func(life *session) (err error) {
-			found, err = pageScript.Run(ctx, life.client, []string{k.index(index.Name()), k.rows()}, from, n).StringSlice()
-			return err
-		})
+		n := min(limit, viewBatch)
+		some, next, err := v.look(ctx, kind, index, nil, after, n, n)
 		if err != nil {
 			return nil, fmt.Errorf("redis: page rows: %w", err)
 		}
-		for i := 0; i+1 < len(found); i += 2 {
-			r, err := viewRow(kind, found[i], found[i+1])
-			if err != nil {
-				return nil, err
-			}
-			rows, after = append(rows, r), r.Place()
-		}
-		if len(found) < 2*n {
+		rows = append(rows, some...)
+		if after = next; after == "" {
 			break
 		}
 		limit -= n
@@ -145,42 +131,52 @@ func (v *View) Page(ctx context.Context, kind view.Kind, index view.Index, after
 
 // Filter reads what several indexes lead to; see view.Store.
 func (v *View) Filter(ctx context.Context, kind view.Kind, index view.Index, groups [][]view.Index, after view.Cursor, limit, look int) ([]view.Row, view.Cursor, error) {
-	k := viewKeys(kind)
-	keys, sizes := []string{k.index(index.Name()), k.rows()}, []any{}
-	for _, group := range groups {
-		for _, i := range group {
-			keys = append(keys, k.index(i.Name()))
-		}
-		sizes = append(sizes, len(group))
-	}
 	var rows []view.Row
 	for len(rows) < limit && look > 0 {
-		from, n := "+", min(look, viewLook)
-		if after != "" {
-			from = "(" + string(after)
-		}
-		args := append([]any{from, min(limit-len(rows), viewBatch), n}, sizes...)
-		var found []string
-		err := v.store.with(func(life *session) (err error) {
-			found, err = filterScript.Run(ctx, life.client, keys, args...).StringSlice()
-			return err
-		})
+		n := min(look, viewLook)
+		some, next, err := v.look(ctx, kind, index, groups, after, min(limit-len(rows), viewBatch), n)
 		if err != nil {
 			return nil, "", fmt.Errorf("redis: filter rows: %w", err)
 		}
-		for i := 1; i+1 < len(found); i += 2 {
-			r, err := viewRow(kind, found[i], found[i+1])
-			if err != nil {
-				return nil, "", err
-			}
-			rows = append(rows, r)
-		}
-		if after = view.Cursor(found[0]); after == "" {
+		rows = append(rows, some...)
+		if after = next; after == "" {
 			return rows, "", nil
 		}
 		look -= n
 	}
 	return rows, after, nil
+}
+
+// look is one step of Filter; without groups every row is wanted.
+func (v *View) look(ctx context.Context, kind view.Kind, index view.Index, groups [][]view.Index, after view.Cursor, limit, look int) ([]view.Row, view.Cursor, error) {
+	k, from := viewKeys(kind), "+"
+	if after != "" {
+		from = "(" + string(after)
+	}
+	keys, args := []string{k.index(index.Name()), k.rows()}, []any{from, limit, look}
+	for _, group := range groups {
+		for _, i := range group {
+			keys = append(keys, k.index(i.Name()))
+		}
+		args = append(args, len(group))
+	}
+	var found []string
+	err := v.store.with(func(life *session) (err error) {
+		found, err = filterScript.Run(ctx, life.client, keys, args...).StringSlice()
+		return err
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	rows := make([]view.Row, 0, len(found)/2)
+	for i := 1; i+1 < len(found); i += 2 {
+		r, err := viewRow(kind, found[i], found[i+1])
+		if err != nil {
+			return nil, "", err
+		}
+		rows = append(rows, r)
+	}
+	return rows, view.Cursor(found[0]), nil
 }
 
 // Count counts what indexes lead to; see view.Store.

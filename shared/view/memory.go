@@ -124,22 +124,8 @@ func (r Row) copy() Row {
 
 // Page reads a page of an index; see Store.
 func (m *Memory) Page(ctx context.Context, kind Kind, index Index, after Cursor, limit int) ([]Row, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("view: page rows: %w", err)
-	}
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	list := m.indexes[string(kind)+":"+index.Name()]
-	end := len(list)
-	if after != "" {
-		end, _ = slices.BinarySearch(list, after)
-	}
-	var rows []Row
-	for i := end - 1; i >= 0 && len(rows) < limit; i-- {
-		_, id, _ := strings.Cut(string(list[i]), "/")
-		rows = append(rows, m.rows[kind][id].copy())
-	}
-	return rows, nil
+	rows, _, err := m.Filter(ctx, kind, index, nil, after, limit, limit)
+	return rows, err
 }
 
 // Filter reads what several indexes lead to; see Store.
