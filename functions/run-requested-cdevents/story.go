@@ -3,7 +3,6 @@ package runrequestedcdevents
 import (
 	"cmp"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/relevo-ci/relevo/events"
@@ -134,11 +133,10 @@ func (t *teller) job(j *pipeline.Job, run string) {
 }
 
 func (t *teller) task(j *pipeline.Job, attempt int, predicate string, at time.Time, before, outcome, reason string) {
-	job := string(t.run.ID) + "." + string(j.Key)
 	t.tasks = append(t.tasks, cdevents.Event{
-		Subject: job + "/" + strconv.Itoa(attempt), Type: "taskRun", Predicate: predicate, Version: version, At: at, Links: after(cdevents.Path, before),
+		Subject: cdevents.Task(t.run.ID, j.Key, attempt), Type: "taskRun", Predicate: predicate, Version: version, At: at, Links: after(cdevents.Path, before),
 		Content: taskContent{
-			Task: cmp.Or(j.Name, string(j.Key)), URL: t.link("/v1/jobs/" + job),
+			Task: cmp.Or(j.Name, string(j.Key)), URL: t.link("/v1/jobs/" + string(t.run.ID) + "." + string(j.Key)),
 			Run: reference{string(t.run.ID), t.source}, Outcome: outcome, Errors: reason,
 		},
 	})
