@@ -37,7 +37,7 @@ jobs:
       - run: echo all done
 `
 
-// The tests of this file come first: what the others do to the broker leaves
+// The tests of the files cold*_test.go come first: what the others do to the broker leaves
 // subscribers of deleted Triggers in its channel now and then, whose dead letters
 // keep a function awake.
 

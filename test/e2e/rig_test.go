@@ -31,6 +31,7 @@ import (
 const (
 	namespace = "relevo"
 	jobs      = "relevo-jobs"
+	strangers = "relevo-jobs-untrusted" // of the component untrusted
 	apiHost   = "api.relevo.relevo.test"
 	token     = "development"
 	redisURL  = "redis://:development@%s:6379/0"
