@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 
 	"github.com/relevo-ci/relevo/shared/client"
@@ -57,7 +58,7 @@ func (a *API) managed(ctx context.Context, subject, project, where string) (acce
 		return "", "", located(where+".project", err.Error())
 	}
 	q := askedOf(ctx)
-	q.project = string(scope)
+	q.project, q.target = string(scope), string(s)+" in "+string(scope)
 	if !a.manages(ctx, scope) {
 		return "", "", q.deny(refuse(http.StatusForbidden, "you do not manage access to %s", scope))
 	}
@@ -85,6 +86,7 @@ func (a *API) grantAccess(ctx context.Context, in *grantInput) (*grantOutput, er
 	if err != nil {
 		return nil, located("body.role", err.Error())
 	}
+	askedOf(ctx).target = fmt.Sprintf("%s as %s in %s", subject, role, scope)
 	res, err := a.Access.Store.Grant(ctx, access.Grant{Subject: subject, Binding: access.Binding{Scope: scope, Role: role}, By: by(ctx)})
 	switch {
 	case fn.KindOf(err) == fn.Exhausted:

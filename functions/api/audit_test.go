@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -40,6 +41,18 @@ func TestAudit(t *testing.T) {
 	}
 	if strings.Join(got, "; ") != strings.Join(want, "; ") {
 		t.Errorf("the audit has\n%s, want\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	made := decode[client.Accepted](t, root.ask(http.MethodPost, "/v1/pipelines", in(ours)), http.StatusCreated)
+	token := decode[client.MadeToken](t, root.ask(http.MethodPost, "/v1/tokens", `{"name": "ci", "role": "viewer", "projects": ["*"], "days": 1}`), http.StatusCreated)
+	status(t, root.ask(http.MethodPut, "/v1/access", `{"subject": "user:bo@x.org", "project": "*", "role": "viewer"}`), http.StatusOK)
+	status(t, root.ask(http.MethodDelete, "/v1/access?subject=user:bo@x.org&project=*", ""), http.StatusNoContent)
+	page = decode[client.AuditPage](t, root.ask(http.MethodGet, "/v1/audit?principal=root@x.org", ""), http.StatusOK)
+	got = nil
+	for _, e := range page.Entries {
+		got = append(got, e.Target)
+	}
+	if want := []string{"user:bo@x.org in *", "user:bo@x.org as viewer in *", "/v1/tokens/" + token.Token.ID, "/v1/pipelines/" + made.ID}; !slices.Equal(got, want) {
+		t.Errorf("it was done to %q, want %q", got, want)
 	}
 	all := decode[client.AuditPage](t, root.ask(http.MethodGet, "/v1/audit?limit=2", ""), http.StatusOK)
 	if len(all.Entries) != 2 || all.Next == "" {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -100,7 +101,7 @@ func (a *API) audit(r *http.Request, q *asked, t *telling) {
 	}
 	d := events.UIRecorded{
 		Principal: q.caller.ID, Name: q.caller.Name, Via: string(q.caller.Via), Token: q.caller.Token,
-		Action: q.action, Target: r.URL.Path, Project: q.project, Outcome: "done", Status: t.status,
+		Action: q.action, Target: cmp.Or(q.target, r.URL.Path), Project: q.project, Outcome: "done", Status: t.status,
 	}
 	switch {
 	case q.refused || t.status == http.StatusForbidden:

@@ -54,9 +54,11 @@ type asked struct {
 	// secret and ends are of the session, where there is one.
 	secret string
 	ends   time.Time
-	// For the audit: what is asked for, the project that it is of, and whether it
-	// was refused though there may be such a thing.
+	// For the audit: what is asked for, what it made or was about where the path
+	// does not tell, the project that it is of, and whether it was refused though
+	// there may be such a thing.
 	action  string
+	target  string
 	project string
 	refused bool
 	// kept: another ledger has it.

@@ -63,9 +63,13 @@ func (a *API) acceptSpec(ctx context.Context, in Keyed, project string, started 
 	if err != nil {
 		return "", fmt.Errorf("api: encode job graph: %w", err)
 	}
-	return a.accept(ctx, in, events.RunRequested{
+	id, err := a.accept(ctx, in, events.RunRequested{
 		Pipeline: spec.Name, File: spec.File, Project: project, Trigger: started, Spec: raw,
 	})
+	if err == nil {
+		askedOf(ctx).target = "/v1/pipelines/" + string(id)
+	}
+	return id, err
 }
 
 // position gives file:line:column.

@@ -52,6 +52,7 @@ func (a *API) makeToken(ctx context.Context, in *tokenInput) (*tokenOutput, erro
 	case err != nil:
 		return nil, a.fault(ctx, "make the token", err)
 	}
+	askedOf(ctx).target = "/v1/tokens/" + made.ID
 	a.publish(ctx, res.Emitted)
 	return &tokenOutput{Body: client.MadeToken{Token: tokenView(made), Secret: secret}}, nil
 }
