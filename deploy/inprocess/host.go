@@ -192,8 +192,8 @@ func (h *Host) seeAll(es []events.Envelope) {
 	}
 }
 
-// function finds a row of the table.
-func (h *Host) function(name string) fn.Function {
+// Function finds a row of the table; the zero one where there is none of that name.
+func (h *Host) Function(name string) fn.Function {
 	for _, f := range h.Table {
 		if f.Name == name {
 			return f
@@ -205,7 +205,7 @@ func (h *Host) function(name string) fn.Function {
 // Handle runs one function on an event and publishes what it emits, as the
 // front doors do: it returns after the commit.
 func (h *Host) Handle(ctx context.Context, function string, e events.Envelope) error {
-	f := h.function(function)
+	f := h.Function(function)
 	if f.Handle == nil {
 		return fmt.Errorf("inprocess: no function %s", function)
 	}

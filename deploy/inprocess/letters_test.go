@@ -5,7 +5,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http/httptest"
-	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -65,8 +64,7 @@ func (r *rig) serve() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	i := slices.IndexFunc(host.Table, func(f fn.Function) bool { return f.Name == "api" })
-	s := httptest.NewServer(host.Table[i].HTTP)
+	s := httptest.NewServer(host.Function("api").HTTP)
 	r.t.Cleanup(s.Close)
 	r.host, r.client = host, &client.Client{BaseURL: s.URL}
 }

@@ -39,7 +39,7 @@ func (h *Host) listen() error {
 	if err := os.Chmod(path, 0o666); err != nil {
 		return errors.Join(fmt.Errorf("inprocess: open socket: %w", err), l.Close())
 	}
-	h.Serve(l, h.function("worker").HTTP)
+	h.Serve(l, h.Function("worker").HTTP)
 	return nil
 }
 

@@ -20,7 +20,6 @@ import (
 	"github.com/relevo-ci/relevo/functions/api"
 	"github.com/relevo-ci/relevo/functions/console"
 	"github.com/relevo-ci/relevo/functions/webhook"
-	"github.com/relevo-ci/relevo/shared/fn"
 	"github.com/relevo-ci/relevo/shared/state"
 )
 
@@ -126,22 +125,16 @@ func (p *parts) serve(ctx context.Context, m *machine, listen string) error {
 // handler is the API's, that of forges' deliveries and that of people's pages;
 // reports come by their own socket.
 func (p *parts) handler(pages *console.Console) http.Handler {
+	pages.API = p.host.Function("api").HTTP
 	mux := http.NewServeMux()
-	serve := func(f fn.Function, routes ...string) {
+	serve := func(h http.Handler, routes ...string) {
 		for _, route := range routes {
-			mux.Handle(route, f.HTTP)
+			mux.Handle(route, h)
 		}
 	}
-	for _, f := range p.host.Table {
-		switch f.Name {
-		case "api":
-			serve(f, append(api.Routes(), "/healthz")...)
-			pages.API = f.HTTP
-		case "webhook":
-			serve(f, webhook.Routes()...)
-		}
-	}
-	serve(console.New(pages), console.Routes()...)
+	serve(pages.API, append(api.Routes(), "/healthz")...)
+	serve(p.host.Function("webhook").HTTP, webhook.Routes()...)
+	serve(console.New(pages).HTTP, console.Routes()...)
 	return mux
 }
 

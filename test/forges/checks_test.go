@@ -1,8 +1,6 @@
 package forges
 
 import (
-	"context"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -14,7 +12,6 @@ import (
 
 	"github.com/relevo-ci/relevo/deploy/inprocess"
 	"github.com/relevo-ci/relevo/events"
-	"github.com/relevo-ci/relevo/functions/api"
 	"github.com/relevo-ci/relevo/providers/fake"
 	"github.com/relevo-ci/relevo/shared/domain/execution"
 	"github.com/relevo-ci/relevo/shared/domain/pipeline"
@@ -22,7 +19,6 @@ import (
 	"github.com/relevo-ci/relevo/shared/forge"
 	"github.com/relevo-ci/relevo/shared/forge/forgetest"
 	"github.com/relevo-ci/relevo/shared/forge/steady"
-	"github.com/relevo-ci/relevo/shared/logs"
 	"github.com/relevo-ci/relevo/shared/memory"
 	"github.com/relevo-ci/relevo/shared/provider"
 )
@@ -73,35 +69,11 @@ func newAppRig(t *testing.T) *appRig {
 	policy.Lease, policy.InfraRetries = time.Hour, 0
 	provided := fake.New()
 	provided.Launched = func(l execution.Launch) { go r.play(l) }
-	r.host, err = inprocess.Start(t.Context(), inprocess.Options{
-		Store: memory.New(time.Now, "test"), Fresh: true, Logs: logs.NewMemory(16 << 20), Policy: policy, OfferTTL: time.Hour,
-		Providers: map[string]provider.Provider{"fake": provided}, API: &api.API{}, Public: "https://ci.example/",
-		Log:    slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	r.start(inprocess.Options{
+		Store: memory.New(time.Now, "test"), Fresh: true, Policy: policy, Providers: map[string]provider.Provider{"fake": provided},
 		Forges: []forge.Forge{steady.New(f, steady.Settings{Rest: time.Second, Pause: time.Millisecond})},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 10*time.Second)
-		defer cancel()
-		_ = r.host.Close(ctx)
-	})
-	r.host.Tap(r.see)
-	r.serve()
 	return r
-}
-
-// room makes room for jobs: until then they wait.
-func (r *appRig) room() {
-	r.t.Helper()
-	for _, pool := range []events.PoolID{inprocess.Pool, inprocess.Pool.Untrusted()} {
-		if err := r.host.Declare(r.t.Context(), events.CapacityUpdated{
-			Pool: pool, Node: "n", Provider: "fake", Capacity: events.Resources{CPU: 64000, Memory: 64 << 30, Slots: 64}, Labels: []string{"linux"}, Since: time.Now(),
-		}); err != nil {
-			r.t.Fatal(err)
-		}
-	}
 }
 
 // play is a worker, whose steps point at something where its job says so.
@@ -199,7 +171,7 @@ func TestCheckRun(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newAppRig(t)
-			r.room()
+			r.room(inprocess.Pool, inprocess.Pool.Untrusted())
 			first := r.pushes(waiting)
 			r.eventually("the first run has its turn", func() bool { all := r.checks(first); return len(all) == 1 && all[0].Status == "in_progress" })
 			r.lost(times)
@@ -239,7 +211,7 @@ func TestCheckRun(t *testing.T) {
 func TestCheckRunOfABreakdown(t *testing.T) {
 	t.Parallel()
 	r := newAppRig(t)
-	r.room()
+	r.room(inprocess.Pool, inprocess.Pool.Untrusted())
 	close(r.holds)
 	sha := r.pushes("name: build\non: push\njobs: {breaks: {steps: [{run: make}]}}\n")
 	r.eventually("it ends", func() bool { all := r.checks(sha); return len(all) == 1 && all[0].Status == "completed" })
@@ -268,7 +240,7 @@ func TestCheckRunOfAMistake(t *testing.T) {
 func TestAskedForAgain(t *testing.T) {
 	t.Parallel()
 	r := newAppRig(t)
-	r.room()
+	r.room(inprocess.Pool, inprocess.Pool.Untrusted())
 	close(r.holds)
 	sha := r.pushes(pointing)
 	r.eventually("the first run ends", func() bool { all := r.checks(sha); return len(all) == 1 && all[0].Conclusion == "failure" })
@@ -301,7 +273,7 @@ func TestAskedForAgain(t *testing.T) {
 func TestForksOfPrivateRepositoriesCheckOut(t *testing.T) {
 	t.Parallel()
 	r := newAppRig(t)
-	r.room()
+	r.room(inprocess.Pool, inprocess.Pool.Untrusted())
 	close(r.holds)
 	r.commit(r.work, "main", "change", ".relevo/build.yaml", "name: build\non: pull_request\njobs: {a: {steps: [{uses: actions/checkout@v4}, {run: make}]}}\n")
 	r.forked = r.repository(fork)

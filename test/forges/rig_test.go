@@ -91,55 +91,56 @@ func newRig(t *testing.T, kind string, only ...string) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	policy := pipeline.DefaultPolicy()
 	policy.Lease = time.Hour
 	provided := fake.New()
 	provided.Launched = func(l execution.Launch) { go r.play(l) }
-	r.host, err = inprocess.Start(t.Context(), inprocess.Options{
-		Store: r.store, Fresh: true, Logs: logs.NewMemory(16 << 20), Policy: policy, OfferTTL: time.Hour,
-		Providers: map[string]provider.Provider{"fake": provided}, API: &api.API{}, Log: log, Public: "https://ci.example/",
+	r.start(inprocess.Options{
+		Store: r.store, Fresh: true, Policy: policy, Providers: map[string]provider.Provider{"fake": provided},
 		Secrets: r.vault(), Workers: workers.Settings{Key: workerKey},
 		Forges: []forge.Forge{steady.New(f, steady.Settings{Rest: time.Second, Pause: time.Millisecond})},
 	})
-	if err != nil {
-		t.Fatal(err)
+	r.room(inprocess.Pool)
+	if !slices.Contains(only, noUntrusted) {
+		r.room(inprocess.Pool.Untrusted())
 	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 10*time.Second)
+	return r
+}
+
+// start starts the installation and its front doors, as relevo up does.
+func (r *rig) start(o inprocess.Options) {
+	r.t.Helper()
+	o.Logs, o.OfferTTL, o.API, o.Public = logs.NewMemory(16<<20), time.Hour, &api.API{}, "https://ci.example/"
+	o.Log = slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	var err error
+	if r.host, err = inprocess.Start(r.t.Context(), o); err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.t.Context()), 10*time.Second)
 		defer cancel()
 		_ = r.host.Close(ctx)
 	})
 	r.host.Tap(r.see)
-	for _, pool := range []events.PoolID{inprocess.Pool, inprocess.Pool.Untrusted()} {
-		if pool.IsUntrusted() && slices.Contains(only, noUntrusted) {
-			continue
-		}
-		if err := r.host.Declare(t.Context(), events.CapacityUpdated{
-			Pool: pool, Node: "n", Provider: "fake", Capacity: events.Resources{CPU: 64000, Memory: 64 << 30, Slots: 64}, Labels: []string{"linux"}, Since: time.Now(),
-		}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	r.serve()
-	return r
-}
-
-// serve finds the front doors in the table, as relevo up does.
-func (r *rig) serve() {
 	mux := http.NewServeMux()
-	for _, f := range r.host.Table {
-		switch f.Name {
-		case "api":
-			mux.Handle("/", f.HTTP)
-		case "webhook":
-			mux.Handle("/webhooks/", f.HTTP)
-		}
-	}
+	mux.Handle("/", r.host.Function("api").HTTP)
+	mux.Handle("/webhooks/", r.host.Function("webhook").HTTP)
 	r.http = mux
 	s := httptest.NewServer(mux)
 	r.t.Cleanup(s.Close)
 	r.client = &client.Client{BaseURL: s.URL}
+}
+
+// room makes room for jobs: until then they wait.
+func (r *rig) room(pools ...events.PoolID) {
+	r.t.Helper()
+	for _, pool := range pools {
+		if err := r.host.Declare(r.t.Context(), events.CapacityUpdated{
+			Pool: pool, Node: "n", Provider: "fake", Capacity: events.Resources{CPU: 64000, Memory: 64 << 30, Slots: 64}, Labels: []string{"linux"}, Since: time.Now(),
+		}); err != nil {
+			r.t.Fatal(err)
+		}
+	}
 }
 
 // gate stands before the forge.

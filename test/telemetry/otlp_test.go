@@ -146,14 +146,8 @@ func newPlant(t *testing.T, endpoint string, env ...string) *plant {
 		t.Fatal(err)
 	}
 	mux := http.NewServeMux()
-	for _, f := range p.host.Table {
-		switch f.Name {
-		case "api":
-			mux.Handle("/", f.HTTP)
-		case "webhook":
-			mux.Handle("/webhooks/", f.HTTP)
-		}
-	}
+	mux.Handle("/", p.host.Function("api").HTTP)
+	mux.Handle("/webhooks/", p.host.Function("webhook").HTTP)
 	p.http = mux
 	s := httptest.NewServer(mux)
 	t.Cleanup(s.Close)

@@ -74,13 +74,9 @@ func newRig(t *testing.T) *rig {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range r.host.Table {
-		if f.Name == "api" {
-			s := httptest.NewServer(f.HTTP)
-			t.Cleanup(s.Close)
-			r.client = &client.Client{BaseURL: s.URL}
-		}
-	}
+	s := httptest.NewServer(r.host.Function("api").HTTP)
+	t.Cleanup(s.Close)
+	r.client = &client.Client{BaseURL: s.URL}
 	return r
 }
 
