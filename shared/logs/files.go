@@ -67,24 +67,30 @@ func Name(ref events.AttemptRef) string {
 
 func (f *Files) path(ref events.AttemptRef) string { return filepath.Join(f.dir, Name(ref)) }
 
-func (f *Files) lock(ref events.AttemptRef) *sync.Mutex {
+// hold keeps others from changing a log until it is released, and reads the size
+// that it was closed with.
+func (f *Files) hold(ref events.AttemptRef) (limit int64, release func(), err error) {
+	if err := Check(ref); err != nil {
+		return 0, nil, err
+	}
 	h := fnv.New32a()
 	_, _ = io.WriteString(h, Name(ref))
-	return &f.locks[h.Sum32()%uint32(len(f.locks))]
+	mu := &f.locks[h.Sum32()%uint32(len(f.locks))]
+	mu.Lock()
+	if limit, err = f.limit(ref); err != nil {
+		mu.Unlock()
+		return 0, nil, err
+	}
+	return limit, mu.Unlock, nil
 }
 
 // Append keeps data at offset; see Store.
 func (f *Files) Append(_ context.Context, ref events.AttemptRef, offset int64, data []byte) (int64, error) {
-	if err := Check(ref); err != nil {
-		return 0, err
-	}
-	mu := f.lock(ref)
-	mu.Lock()
-	defer mu.Unlock()
-	limit, err := f.limit(ref)
+	limit, release, err := f.hold(ref)
 	if err != nil {
 		return 0, err
 	}
+	defer release()
 	if f.moved(ref, limit) {
 		_, err := piece(limit, limit, offset, data)
 		return limit, err
@@ -195,16 +201,11 @@ func (f *Files) Wait(ctx context.Context, ref events.AttemptRef, offset int64) e
 
 // Close fixes the log's size; see Store.
 func (f *Files) Close(_ context.Context, ref events.AttemptRef, size int64) error {
-	if err := Check(ref); err != nil {
-		return err
-	}
-	mu := f.lock(ref)
-	mu.Lock()
-	defer mu.Unlock()
-	limit, err := f.limit(ref)
+	limit, release, err := f.hold(ref)
 	if err != nil {
 		return err
 	}
+	defer release()
 	if f.moved(ref, limit) {
 		_, err := closing(limit, limit, size)
 		return err

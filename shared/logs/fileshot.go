@@ -112,16 +112,11 @@ func (f *Files) look() error {
 
 // Drop forgets the bytes of a closed log; see Hot.
 func (f *Files) Drop(_ context.Context, ref events.AttemptRef) error {
-	if err := Check(ref); err != nil {
-		return err
-	}
-	mu := f.lock(ref)
-	mu.Lock()
-	defer mu.Unlock()
-	limit, err := f.limit(ref)
+	limit, release, err := f.hold(ref)
 	if err != nil {
 		return err
 	}
+	defer release()
 	if !f.moved(ref, limit) {
 		info, err := os.Stat(f.path(ref) + ".log")
 		if err != nil || info.Size() != limit {
