@@ -78,6 +78,22 @@ type RunRequested struct {
 	RunAttempt int `json:"runAttempt,omitempty"`
 	// Spec is the compiled job graph (the pipeline context's Spec as JSON).
 	Spec json.RawMessage `json:"spec"`
+	// Source is the pipeline's text, for running it once more with changes; absent
+	// where there was none, or one of more than MostSource bytes.
+	Source string `json:"source,omitempty"`
+}
+
+// MostSource is how long a pipeline's text may be to travel with its run, in
+// bytes.
+const MostSource = 32 << 10
+
+// Kept is what of a pipeline's text travels with a run: all or, where that is too
+// much, nothing.
+func Kept(source string) string {
+	if len(source) > MostSource {
+		return ""
+	}
+	return source
 }
 
 // RunStarted says that the run's jobs may go: no concurrency group holds it back.

@@ -41,7 +41,7 @@ func (a *API) submitJob(ctx context.Context, in *submitJobInput) (*acceptedOutpu
 	if in.Body.Name != "" {
 		spec.Name = in.Body.Name
 	}
-	run, err := a.acceptSpec(ctx, in.Keyed, in.Body.Project, started, spec)
+	run, err := a.acceptSpec(ctx, in.Keyed, in.Body.Project, started, spec, "")
 	if err != nil {
 		return nil, err
 	}

@@ -91,6 +91,7 @@ type listInput struct {
 	From
 	State    []string `query:"state,explode" nullable:"false" maxItems:"8" enum:"REQUESTED,RUNNING,SUCCEEDED,FAILED,CANCELLED" doc:"Only in one of these states."`
 	Pipeline string   `query:"pipeline" maxLength:"512" doc:"Only of the pipeline of this name."`
+	Awaits   string   `query:"awaits" enum:"approval" doc:"Only those of which a job awaits this."`
 }
 
 type listOutput struct {
@@ -99,7 +100,7 @@ type listOutput struct {
 
 // listPipelines lists runs from their read model.
 func (a *API) listPipelines(ctx context.Context, in *listInput) (*listOutput, error) {
-	found, err := a.find(ctx, view.Runs, in.From, in.Page, map[string][]string{"state": in.State, "pipeline": some(in.Pipeline)})
+	found, err := a.find(ctx, view.Runs, in.From, in.Page, map[string][]string{"state": in.State, "pipeline": some(in.Pipeline), "awaits": some(in.Awaits)})
 	if err != nil {
 		return nil, err
 	}
@@ -191,7 +192,7 @@ func runRow(r view.Run) client.RunSummary {
 	return client.RunSummary{
 		ID: string(r.ID), Pipeline: r.Pipeline, Project: r.Project, State: string(r.State), Verdict: r.Verdict, Reason: r.Reason,
 		Event: r.Event, Actor: r.Actor, Repo: r.Repository, Ref: r.Ref, Branch: r.Branch, SHA: r.SHA,
-		PullRequest: r.PullRequest, RetryOf: string(r.RetryOf), Attempt: max(1, r.Attempt), Counts: r.Jobs,
+		PullRequest: r.PullRequest, RetryOf: string(r.RetryOf), Attempt: max(1, r.Attempt), Counts: r.Jobs, Approvals: r.Approvals,
 		Requested: r.Requested, Started: r.Started, Ended: r.Ended,
 	}
 }

@@ -42,6 +42,7 @@ func (a *API) register(mux *http.ServeMux) huma.API {
 
 	huma.Register(h, operation(h, "submitPipeline", http.MethodPost, "/v1/pipelines", "Run a pipeline file"), a.submitPipeline)
 	huma.Register(h, operation(h, "showPipeline", http.MethodGet, "/v1/pipelines/{id}", "Show a run with its jobs"), a.showPipeline)
+	huma.Register(h, operation(h, "showSubmission", http.MethodGet, "/v1/pipelines/{id}/submission", "Show what to submit to run a run's file once more, with changes"), a.showSubmission)
 	huma.Register(h, operation(h, "explainPipeline", http.MethodGet, "/v1/pipelines/{id}/explain", "Tell why a run stands where it stands"), a.explainPipeline)
 	huma.Register(h, operation(h, "cancelPipeline", http.MethodPost, "/v1/pipelines/{id}/cancel", "Cancel a run"), a.cancelPipeline)
 	huma.Register(h, operation(h, "retryPipeline", http.MethodPost, "/v1/pipelines/{id}/retry", "Run a run that is over once more"), a.retryPipeline)

@@ -38,6 +38,7 @@ var needs = map[string]need{
 	"submitPipeline":   {access.Run, asGiven},
 	"listPipelines":    {access.View, ofEach},
 	"showPipeline":     {access.View, ofRun},
+	"showSubmission":   {access.Run, ofRun},
 	"explainPipeline":  {access.View, ofRun},
 	"cancelPipeline":   {access.Cancel, ofRun},
 	"retryPipeline":    {access.Retry, ofRun},

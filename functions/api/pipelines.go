@@ -37,7 +37,7 @@ func (a *API) submitPipeline(ctx context.Context, in *submitPipelineInput) (*acc
 	if len(errs) > 0 {
 		return nil, wrong("the pipeline", errs, nil)
 	}
-	id, err := a.acceptSpec(ctx, in.Keyed, in.Body.Project, started, spec)
+	id, err := a.acceptSpec(ctx, in.Keyed, in.Body.Project, started, spec, in.Body.Source)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func (a *API) submitPipeline(ctx context.Context, in *submitPipelineInput) (*acc
 	}, nil
 }
 
-func (a *API) acceptSpec(ctx context.Context, in Keyed, project string, started events.Trigger, spec *pipeline.Spec) (events.RunID, error) {
+func (a *API) acceptSpec(ctx context.Context, in Keyed, project string, started events.Trigger, spec *pipeline.Spec, source string) (events.RunID, error) {
 	askedOf(ctx).project = project
 	if p := a.permit(ctx, access.Run, project); p != nil {
 		return "", p
@@ -65,6 +65,7 @@ func (a *API) acceptSpec(ctx context.Context, in Keyed, project string, started 
 	}
 	id, err := a.accept(ctx, in, events.RunRequested{
 		Pipeline: spec.Name, File: spec.File, Project: project, Trigger: started, Spec: raw,
+		Source: events.Kept(source),
 	})
 	if err == nil {
 		askedOf(ctx).target = "/v1/pipelines/" + string(id)
@@ -92,6 +93,29 @@ func (a *API) showPipeline(ctx context.Context, in *RunInput) (*runOutput, error
 		return nil, err
 	}
 	return &runOutput{Body: runView(run)}, nil
+}
+
+type submissionOutput struct {
+	Body client.Submission
+}
+
+// showSubmission gives the file and the trigger of a run in the form that
+// submitPipeline takes.
+func (a *API) showSubmission(ctx context.Context, in *RunInput) (*submissionOutput, error) {
+	run, _, err := a.run(ctx, events.RunID(in.ID))
+	if err != nil {
+		return nil, err
+	}
+	req := run.Request()
+	if req.Source == "" {
+		return nil, refuse(http.StatusNotFound, "the text of its file is not kept: it has none, or more than %d KiB", events.MostSource>>10)
+	}
+	t := req.Trigger
+	of := &client.Trigger{Event: t.Event, Repository: t.Repository, Ref: t.Ref, SHA: t.SHA, Payload: t.Payload}
+	if t.Event == dispatch {
+		of.Inputs, of.Payload = run.Spec().Inputs, nil
+	}
+	return &submissionOutput{Body: client.Submission{File: req.File, Source: req.Source, Project: req.Project, Trigger: of}}, nil
 }
 
 // run loads a run for looking.

@@ -43,7 +43,7 @@ func (p *pipelines) start(ctx context.Context) error {
 			continue
 		}
 		if spec := compiled[file]; spec != nil {
-			err = p.one(ctx, file, spec, grant)
+			err = p.one(ctx, file, spec, string(all.text[file]), grant)
 		} else {
 			err = p.reject(ctx, file, wrong[file], grant)
 		}
@@ -157,7 +157,7 @@ func (p *pipelines) reject(ctx context.Context, file string, errs workflow.Error
 const mostDescription = 140
 
 // one starts a pipeline, or says why not.
-func (p *pipelines) one(ctx context.Context, file string, spec *pipeline.Spec, grant trigger.Grant) error {
+func (p *pipelines) one(ctx context.Context, file string, spec *pipeline.Spec, source string, grant trigger.Grant) error {
 	if p.named != "" && !strings.EqualFold(p.named, spec.Name) {
 		p.outcome(file, trigger.Skipped, "", fmt.Sprintf("it was asked for %s", p.named))
 		return nil
@@ -171,7 +171,7 @@ func (p *pipelines) one(ctx context.Context, file string, spec *pipeline.Spec, g
 		p.outcome(file, trigger.Skipped, "", verdict.Why)
 		return nil
 	}
-	run, err := p.create(ctx, file, spec, grant)
+	run, err := p.create(ctx, file, spec, source, grant)
 	if err != nil {
 		return err
 	}
@@ -213,7 +213,7 @@ func (p *pipelines) changed(ctx context.Context, on []pipeline.Trigger) (trigger
 }
 
 // create accepts the run; the same delivery and file ask for the same one.
-func (p *pipelines) create(ctx context.Context, file string, spec *pipeline.Spec, grant trigger.Grant) (events.RunID, error) {
+func (p *pipelines) create(ctx context.Context, file string, spec *pipeline.Spec, source string, grant trigger.Grant) (events.RunID, error) {
 	raw, err := json.Marshal(spec)
 	if err != nil {
 		return "", fmt.Errorf("%w: encode job graph: %w", errHopeless, err)
@@ -221,7 +221,7 @@ func (p *pipelines) create(ctx context.Context, file string, spec *pipeline.Spec
 	h := p.h
 	req := events.RunRequested{
 		RunRef:   events.RunRef{Run: runID(p.delivery.ID, file+p.mark)},
-		Pipeline: spec.Name, File: file, Project: h.Forge + "/" + h.Repository.Name, Spec: raw,
+		Pipeline: spec.Name, File: file, Project: h.Forge + "/" + h.Repository.Name, Spec: raw, Source: events.Kept(source),
 		Trigger: events.Trigger{
 			Event: h.Event, Actor: h.Actor.Login, Repository: h.Repository.Name, Ref: h.Ref, SHA: h.SHA,
 			Payload: p.payload(), Forge: h.Forge, Clone: h.Repository.Clone, Delivery: p.delivery.ID, Untrusted: grant.Untrusted,

@@ -78,6 +78,12 @@ func (c *Client) Run(ctx context.Context, id string) (Run, error) {
 	return get[Run](ctx, c, "/v1/pipelines/"+url.PathEscape(id))
 }
 
+// Submission gives what to submit to run a run's file once more, with changes:
+// ErrNotFound where its text is not kept.
+func (c *Client) Submission(ctx context.Context, id string) (Submission, error) {
+	return get[Submission](ctx, c, "/v1/pipelines/"+url.PathEscape(id)+"/submission")
+}
+
 // Job looks at a job.
 func (c *Client) Job(ctx context.Context, id string) (Job, error) {
 	return get[Job](ctx, c, "/v1/jobs/"+url.PathEscape(id))

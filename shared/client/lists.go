@@ -55,6 +55,7 @@ type RunFilter struct {
 	Origin
 	Pipeline string
 	States   []string // one of these
+	Awaits   string   // approval: only those of which a job awaits one
 }
 
 // Runs lists runs, newest first: a page of at most limit, from a cursor ("":
@@ -62,6 +63,7 @@ type RunFilter struct {
 func (c *Client) Runs(ctx context.Context, f RunFilter, limit int, cursor string) (RunList, error) {
 	q := f.query(limit, cursor)
 	q.set("pipeline", f.Pipeline)
+	q.set("awaits", f.Awaits)
 	q.set("state", f.States...)
 	return get[RunList](ctx, c, q.of("/v1/pipelines"))
 }

@@ -89,6 +89,7 @@ type RunSummary struct {
 	RetryOf     string         `json:"retryOf,omitempty" doc:"The run that this one runs once more."`
 	Attempt     int            `json:"attempt" doc:"1, and one more each time that it was run once more."`
 	Counts      map[string]int `json:"counts" doc:"How many of its jobs are in which state."`
+	Approvals   int            `json:"approvals,omitempty" doc:"How many of its jobs await an approval now."`
 	Requested   time.Time      `json:"requested"`
 	Started     time.Time      `json:"started,omitzero"`
 	Ended       time.Time      `json:"ended,omitzero"`

@@ -47,6 +47,8 @@ type Run struct {
 	// Keys of its jobs, and how many are in each state.
 	Keys []events.JobKey `json:"keys"`
 	Jobs map[string]int  `json:"jobs"`
+	// Approvals is how many of its jobs await that a person approves.
+	Approvals int `json:"approvals,omitempty"`
 }
 
 // Job is the body of a job's row.
@@ -90,8 +92,14 @@ func OfRun(r *pipeline.Run, version uint64) (Row, error) {
 	body := RunOf(r)
 	row := Row{Kind: Runs, ID: string(r.ID), Version: version, Score: r.Requested.UnixMilli(), Indexes: body.indexes()}
 	row.add("state", string(r.State))
+	if body.Approvals > 0 {
+		row.add("awaits", Approval)
+	}
 	return row.with(body)
 }
+
+// Approval is what a run awaits one of whose jobs awaits that a person approves.
+const Approval = "approval"
 
 // RunOf is what a run's row holds.
 func RunOf(r *pipeline.Run) Run {
@@ -107,6 +115,9 @@ func RunOf(r *pipeline.Run) Run {
 	for i, j := range r.Jobs {
 		body.Keys[i] = j.Key
 		body.Jobs[StateOf(j)]++
+		if j.Awaiting() && j.Await.Approval {
+			body.Approvals++
+		}
 	}
 	return body
 }

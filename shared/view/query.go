@@ -55,7 +55,7 @@ const (
 // indexed are the fields that have an index, by kind. Jobs are found by the
 // fields of their runs too: the jobs of a run follow one another.
 var indexed = map[Kind][]string{
-	Runs:       {"state", "project", "repository", "branch", "pipeline", "actor", "sha", "event"},
+	Runs:       {"state", "awaits", "project", "repository", "branch", "pipeline", "actor", "sha", "event"},
 	Jobs:       {"state", "pool", "node"},
 	Deliveries: {"state", "project", "repository", "branch", "source", "actor", "sha", "event"},
 }
@@ -302,6 +302,8 @@ type facts struct {
 	Node     string `json:"node"`
 	Provider string `json:"provider"`
 	Source   string `json:"source"`
+	// Approvals that are awaited.
+	Approvals int `json:"approvals"`
 }
 
 // plain tells that JSON writes a text as it is.
@@ -369,6 +371,10 @@ func (f facts) of(field string) string {
 		return f.Provider
 	case "source":
 		return f.Source
+	case "awaits":
+		if f.Approvals > 0 {
+			return Approval
+		}
 	}
 	return ""
 }
