@@ -76,6 +76,9 @@ type RunRequested struct {
 	RetryOf RunID `json:"retryOf,omitempty"`
 	// RunAttempt counts the runs of one request; absent: 1.
 	RunAttempt int `json:"runAttempt,omitempty"`
+	// Carried are the jobs that are not run again, by key, where only what failed
+	// is; absent: all are.
+	Carried map[JobKey]CarriedJob `json:"carried,omitempty"`
 	// Spec is the compiled job graph (the pipeline context's Spec as JSON).
 	Spec json.RawMessage `json:"spec"`
 	// Source is the pipeline's text, for running it once more with changes; absent

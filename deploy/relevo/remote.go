@@ -210,16 +210,26 @@ func cancelCommand() *cobra.Command {
 
 func retryCommand() *cobra.Command {
 	var r remote
+	var failed bool
 	cmd := &cobra.Command{
 		Use:   "retry RUN",
-		Short: "Run a run that is over once more",
-		Args:  cobra.ExactArgs(1),
+		Short: "Run a run that is over once more, or only what of it failed",
+		Long: `Run a run that is over once more, as a run of its own, whose id is printed.
+
+With --failed only the jobs that did not succeed run again (they failed, timed
+out, were cancelled or were skipped), and those that need them. The other ones
+are carried over: they do not run, and those that need them read their outputs.`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := r.client()
 			if err != nil {
 				return err
 			}
-			a, err := c.RetryRun(cmd.Context(), args[0], "")
+			again := c.RetryRun
+			if failed {
+				again = c.RetryFailed
+			}
+			a, err := again(cmd.Context(), args[0], "")
 			if err != nil {
 				return answered(err)
 			}
@@ -227,6 +237,7 @@ func retryCommand() *cobra.Command {
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&failed, "failed", false, "run again only the jobs that did not succeed, and those that need them")
 	return r.bind(cmd)
 }
 

@@ -127,6 +127,9 @@ func (x *explainer) job(j *pipeline.Job) client.JobExplanation {
 	case pipeline.Scheduled, pipeline.Running:
 		return x.underWay(j)
 	case pipeline.Succeeded:
+		if j.Carried != nil {
+			return client.JobExplanation{Says: "did not run again: it is " + j.Reason}
+		}
 		return client.JobExplanation{Says: "succeeded" + tries(j)}
 	case pipeline.Skipped:
 		return client.JobExplanation{Says: "was skipped: " + j.Reason}

@@ -85,6 +85,19 @@ func (a *API) summaries(ctx context.Context, run *pipeline.Run, job *pipeline.Jo
 	return logs.Summaries(ctx, a.Logs, ref)
 }
 
+// ranJob loads a job for its log: of one that was carried over, that which ran.
+func (a *API) ranJob(ctx context.Context, id string) (*pipeline.Run, *pipeline.Job, error) {
+	run, job, _, err := a.job(ctx, id)
+	if err != nil || job.Carried == nil {
+		return run, job, err
+	}
+	of := job.Carried.Run
+	if run, job, _, err = a.job(ctx, jobID(of, job.Key)); err != nil && a.fault(ctx, "look at the run", err).Status == http.StatusNotFound {
+		err = refuse(http.StatusNotFound, "it ran in run %s, which is not kept any more", of)
+	}
+	return run, job, err
+}
+
 // job loads a job and its run for looking.
 func (a *API) job(ctx context.Context, id string) (*pipeline.Run, *pipeline.Job, protocol.Moment, error) {
 	none := refuse(http.StatusNotFound, "there is no such job")

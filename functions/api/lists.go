@@ -199,7 +199,8 @@ func runRow(r view.Run) client.RunSummary {
 
 func jobRow(j view.Job) client.JobSummary {
 	return client.JobSummary{
-		ID: jobID(j.Run, j.Key), Run: string(j.Run), Key: j.Key, Name: cmp.Or(j.Name, string(j.Key)), State: j.State, Verdict: j.Verdict, Reason: j.Reason,
+		CarriedFrom: carriedFrom(j.CarriedFrom, j.Key),
+		ID:          jobID(j.Run, j.Key), Run: string(j.Run), Key: j.Key, Name: cmp.Or(j.Name, string(j.Key)), State: j.State, Verdict: j.Verdict, Reason: j.Reason,
 		Pipeline: j.Pipeline, Project: j.Project, Event: j.Event, Actor: j.Actor, Repo: j.Repository, Ref: j.Ref, Branch: j.Branch, SHA: j.SHA,
 		Attempt: j.Attempt, Pool: j.Pool, Node: j.Node, Provider: j.Provider, Worker: j.Worker,
 		Requested: j.Requested, Asked: j.Asked, NotUntil: j.NotUntil, Started: j.Started, Ended: j.Ended, Links: jobLinks(j.Run, j.Key),

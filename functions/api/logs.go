@@ -51,11 +51,11 @@ type follower struct {
 
 // showLogs answers with an attempt's log.
 func (a *API) showLogs(ctx context.Context, in *logsInput) (*huma.StreamResponse, error) {
-	run, job, _, err := a.job(ctx, in.ID)
+	run, job, err := a.ranJob(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	f := &follower{api: a, id: in.ID, offset: in.Offset, follow: in.Follow}
+	f := &follower{api: a, id: jobID(run.ID, job.Key), offset: in.Offset, follow: in.Follow}
 	if f.ref, err = attemptOf(run, job, in.Attempt); err == nil && in.Line > 0 {
 		return a.showLines(ctx, f.ref, in)
 	}

@@ -107,6 +107,9 @@ func (a *API) recent(ctx context.Context, since time.Time) (client.Recent, error
 	r := client.Recent{Verdicts: map[events.Verdict]int{}}
 	var waits, jobs, runs []float64
 	err := newest(ctx, a.Views.View, view.Jobs, since, recentJobs, func(j view.Job) {
+		if j.CarriedFrom != "" {
+			return // it is counted where it ran
+		}
 		r.Jobs++
 		if !j.Started.IsZero() && !j.Asked.IsZero() {
 			waits = append(waits, max(0, j.Started.Sub(j.Asked).Seconds()))

@@ -45,7 +45,7 @@ func (a *API) register(mux *http.ServeMux) huma.API {
 	huma.Register(h, operation(h, "showSubmission", http.MethodGet, "/v1/pipelines/{id}/submission", "Show what to submit to run a run's file once more, with changes"), a.showSubmission)
 	huma.Register(h, operation(h, "explainPipeline", http.MethodGet, "/v1/pipelines/{id}/explain", "Tell why a run stands where it stands"), a.explainPipeline)
 	huma.Register(h, operation(h, "cancelPipeline", http.MethodPost, "/v1/pipelines/{id}/cancel", "Cancel a run"), a.cancelPipeline)
-	huma.Register(h, operation(h, "retryPipeline", http.MethodPost, "/v1/pipelines/{id}/retry", "Run a run that is over once more"), a.retryPipeline)
+	huma.Register(h, operation(h, "retryPipeline", http.MethodPost, "/v1/pipelines/{id}/retry", "Run a run that is over once more, or only what of it failed"), a.retryPipeline)
 	huma.Register(h, operation(h, "submitJob", http.MethodPost, "/v1/jobs", "Run a single job"), a.submitJob)
 	huma.Register(h, operation(h, "showJob", http.MethodGet, "/v1/jobs/{id}", "Show a job"), a.showJob)
 	huma.Register(h, operation(h, "cancelJob", http.MethodPost, "/v1/jobs/{id}/cancel", "Cancel a job"), a.cancelJob)

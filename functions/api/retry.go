@@ -13,23 +13,27 @@ import (
 type retryInput struct {
 	RunInput
 	Keyed
+	Failed bool `query:"failed" doc:"Run again only the jobs that did not succeed, and those that need them. The others are carried over with their outputs."`
 }
 
 // retryPipeline runs what a run ran once more: a run of its own, since what is
-// final stays final, that knows whose attempt it is.
+// final stays final, that knows whose attempt it is. What is carried over into it
+// never crosses a level of trust.
 func (a *API) retryPipeline(ctx context.Context, in *retryInput) (*acceptedOutput, error) {
 	run, _, err := a.run(ctx, events.RunID(in.ID))
 	if err != nil {
 		return nil, err
 	}
-	if !run.State.Final() {
-		return nil, refuse(http.StatusConflict, "the run is not over: it is %s", run.State)
+	req, err := run.Retry(in.Failed)
+	if err != nil {
+		return nil, refuse(http.StatusConflict, "%s", err)
 	}
-	req := run.Request()
 	if err := a.again(ctx, &req.Trigger); err != nil {
 		return nil, err
 	}
-	req.RetryOf, req.RunAttempt = run.ID, max(1, req.RunAttempt)+1
+	if len(req.Carried) > 0 && req.Trigger.Untrusted != run.Request().Trigger.Untrusted {
+		return nil, refuse(http.StatusConflict, "what ran is trusted otherwise by now, and is not carried over: run all of it again")
+	}
 	id, err := a.accept(ctx, in.Keyed, req)
 	if err != nil {
 		return nil, err

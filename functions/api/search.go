@@ -151,7 +151,7 @@ type logIndexOutput struct {
 
 // showLogIndex tells how many lines a log has and where each thousandth begins.
 func (a *API) showLogIndex(ctx context.Context, in *logIndexInput) (*logIndexOutput, error) {
-	run, job, _, err := a.job(ctx, in.ID)
+	run, job, err := a.ranJob(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}

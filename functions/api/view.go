@@ -35,6 +35,9 @@ func jobView(r *pipeline.Run, j *pipeline.Job) client.Job {
 	if s := r.JobSpec(j.Key); s != nil {
 		v.Needs = s.Needs
 	}
+	if j.Carried != nil {
+		v.CarriedFrom = carriedFrom(j.Carried.Run, j.Key)
+	}
 	for _, a := range j.Attempts {
 		v.Attempts = append(v.Attempts, attemptView(a))
 	}
@@ -54,6 +57,14 @@ func stateOf(j *pipeline.Job) string { return view.StateOf(j) }
 
 // jobID is the run and the key with a dot between: a run's id has none.
 func jobID(run events.RunID, key events.JobKey) string { return view.JobID(run, key) }
+
+// carriedFrom is the job of an earlier run that stands for one of that key.
+func carriedFrom(run events.RunID, key events.JobKey) string {
+	if run == "" {
+		return ""
+	}
+	return jobID(run, key)
+}
 
 // parseJobID takes a job's id apart; false where it cannot be one.
 func parseJobID(id string) (events.RunID, events.JobKey, bool) {

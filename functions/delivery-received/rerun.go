@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/relevo-ci/relevo/events"
-	"github.com/relevo-ci/relevo/shared/domain/pipeline"
 	"github.com/relevo-ci/relevo/shared/domain/trigger"
 	"github.com/relevo-ci/relevo/shared/state"
 )
@@ -51,11 +50,11 @@ func (p *pipelines) context(ctx context.Context, k *trigger.Known) error {
 	if err != nil {
 		return fmt.Errorf("look at run %s: %w", k.Run, err)
 	}
-	if !run.State.Final() {
-		p.says(k.Context + ": the run is not over")
+	req, err := run.Retry(false)
+	if err != nil {
+		p.says(k.Context + ": " + err.Error())
 		return nil
 	}
-	req := run.Request()
 	grant, err := p.allows(ctx, req.Trigger)
 	if err != nil {
 		return err
@@ -64,7 +63,7 @@ func (p *pipelines) context(ctx context.Context, k *trigger.Known) error {
 		p.says(k.Context + ": " + grant.Why)
 		return nil
 	}
-	return p.repeat(ctx, run, req, grant)
+	return p.repeat(ctx, req, grant)
 }
 
 // allows decides what the new run may have.
@@ -81,13 +80,12 @@ func (p *pipelines) allows(ctx context.Context, first events.Trigger) (trigger.G
 }
 
 // repeat starts the run anew; the same delivery and context ask for the same one.
-func (p *pipelines) repeat(ctx context.Context, run *pipeline.Run, req events.RunRequested, grant trigger.Grant) error {
+func (p *pipelines) repeat(ctx context.Context, req events.RunRequested, grant trigger.Grant) error {
 	mark := p.mark
 	if req.Trigger.PullRequest > 0 {
 		mark = fmt.Sprintf(" (#%d)", req.Trigger.PullRequest) + mark
 	}
 	req.RunRef = events.RunRef{Run: runID(p.delivery.ID, req.File+mark)}
-	req.RetryOf, req.RunAttempt = run.ID, max(1, req.RunAttempt)+1
 	req.Trigger.Actor, req.Trigger.Delivery = p.h.Actor.Login, p.delivery.ID
 	req.Trigger.Untrusted = req.Trigger.Untrusted || !grant.Secrets
 	if p.Wake != nil {

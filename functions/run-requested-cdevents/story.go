@@ -107,8 +107,12 @@ func after(kind cdevents.LinkKind, id string) []cdevents.Link {
 }
 
 // job tells of each attempt of a job as a taskRun of its own; of what waits for
-// an event or an approval, or ended before it began, as attempt 0.
+// an event or an approval, or ended before it began, as attempt 0. What was
+// carried over was told of when it ran.
 func (t *teller) job(j *pipeline.Job, run string) {
+	if j.Carried != nil {
+		return
+	}
 	for _, a := range j.Attempts {
 		before := run
 		if !a.Started.IsZero() {

@@ -101,6 +101,12 @@ func (c *Client) RetryRun(ctx context.Context, id, key string) (Accepted, error)
 	return post[Accepted](ctx, c, "/v1/pipelines/"+url.PathEscape(id)+"/retry", nil, key)
 }
 
+// RetryFailed runs once more what failed of a run that is over, and what needs
+// that; the rest is carried over. As RetryRun; ErrConflict where nothing failed.
+func (c *Client) RetryFailed(ctx context.Context, id, key string) (Accepted, error) {
+	return post[Accepted](ctx, c, "/v1/pipelines/"+url.PathEscape(id)+"/retry?failed=true", nil, key)
+}
+
 // CancelJob cancels a job; as CancelRun.
 func (c *Client) CancelJob(ctx context.Context, id, reason string) (Job, error) {
 	return post[Job](ctx, c, "/v1/jobs/"+url.PathEscape(id)+"/cancel", Cancellation{Reason: reason}, "")

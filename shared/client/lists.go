@@ -120,6 +120,8 @@ type JobSummary struct {
 	Started   time.Time         `json:"started,omitzero"`
 	Ended     time.Time         `json:"ended,omitzero"`
 	Links     map[string]string `json:"links"`
+
+	CarriedFrom string `json:"carriedFrom,omitempty" doc:"The job of an earlier run that stands for this one: it did not run here."`
 }
 
 // DeliveryFilter says which deliveries are wanted; the zero value: all.

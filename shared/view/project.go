@@ -70,6 +70,8 @@ type Job struct {
 	Node      events.NodeID   `json:"node,omitempty"`
 	Provider  string          `json:"provider,omitempty"`
 	Worker    events.WorkerID `json:"worker,omitempty"`
+	// CarriedFrom is the run that it ran in, where it did not run in this one.
+	CarriedFrom events.RunID `json:"carriedFrom,omitempty"`
 }
 
 // Waiting names the state of a job whose needs are not done, which the domain
@@ -132,6 +134,9 @@ func OfJob(r *pipeline.Run, j *pipeline.Job, version uint64) (Row, error) {
 	if a := j.Current(); a != nil {
 		body.Started, body.Worker = a.Started.UTC(), a.Placement.Worker
 		body.Pool, body.Node, body.Provider = a.Placement.Pool, a.Placement.Node, a.Placement.Provider
+	}
+	if j.Carried != nil {
+		body.CarriedFrom = j.Carried.Run
 	}
 	row := Row{Kind: Jobs, ID: JobID(r.ID, j.Key), Version: version, Score: r.Requested.UnixMilli()}
 	row.add("state", body.State)

@@ -22,7 +22,9 @@ func (r *Run) Start(em *events.Emitter) {
 	r.emit(em, events.RunStarted{RunRef: events.RunRef{Run: r.ID}})
 	if broken != "" {
 		for _, j := range r.Jobs {
-			r.fail(em, j, events.Failed, "concurrency: "+broken)
+			if !j.State.Final() { // else it was carried over
+				r.fail(em, j, events.Failed, "concurrency: "+broken)
+			}
 		}
 	}
 	r.advance(em)

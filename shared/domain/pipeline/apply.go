@@ -135,7 +135,13 @@ func (r *Run) applyRequested(e events.Envelope, d events.RunRequested) error {
 	r.State, r.Asked, r.Requested = RunRequested, e.ID, e.Time
 	r.Trace = d.Foreign(e.Traceparent)
 	for i := range r.spec.Jobs {
-		r.Jobs = append(r.Jobs, &Job{Key: r.spec.Jobs[i].Key})
+		j := &Job{Key: r.spec.Jobs[i].Key}
+		r.Jobs = append(r.Jobs, j)
+		if from, ok := d.Carried[j.Key]; ok {
+			if err := j.carry(e, from); err != nil {
+				return err
+			}
+		}
 	}
 	group, err := r.groupName()
 	r.Group = group

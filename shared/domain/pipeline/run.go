@@ -67,6 +67,9 @@ type Job struct {
 	Outputs   map[string]string      `json:"outputs,omitempty"`
 	Steps     []events.StepResult    `json:"steps,omitempty"`
 	Ended     time.Time              `json:"ended,omitzero"`
+	// Carried says where it ran, in an earlier run: here it did not. Nil: it is this
+	// run's own.
+	Carried *events.Carried `json:"carried,omitempty"`
 }
 
 // Attempt is one try at a job on one worker.

@@ -35,9 +35,15 @@ func begin(t *testing.T, jobs ...pipeline.JobSpec) *desk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &desk{t: t, now: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC), policy: pipeline.DefaultPolicy()}
-	d.req = events.RunRequested{RunRef: events.RunRef{Run: "R"}, Pipeline: "p", Spec: raw}
+	return beginAs(t, events.RunRequested{RunRef: events.RunRef{Run: "R"}, Pipeline: "p", Spec: raw})
+}
+
+// beginAs begins the run of a request.
+func beginAs(t *testing.T, req events.RunRequested) *desk {
+	t.Helper()
+	d := &desk{t: t, req: req, now: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC), policy: pipeline.DefaultPolicy()}
 	em := d.emitter()
+	var err error
 	if d.run, err = pipeline.New(em, d.req, d.policy); err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +55,7 @@ func begin(t *testing.T, jobs ...pipeline.JobSpec) *desk {
 func (d *desk) emitter() *events.Emitter {
 	d.serial++
 	cause := events.Envelope{ID: "cause" + string(rune('0'+d.serial%10)) + d.now.String(), Source: "/relevo/test", Type: events.TypeClockTicked, Data: []byte("{}")}
-	return &events.Emitter{Function: "test", Cause: cause, Now: d.now, Owner: "run/R", Version: uint64(d.serial)}
+	return &events.Emitter{Function: "test", Cause: cause, Now: d.now, Owner: d.req.Subject(), Version: uint64(d.serial)}
 }
 
 // do makes a decision and gives the types of what it emitted.
@@ -99,7 +105,7 @@ func (d *desk) replay() {
 // accept schedules the job's pending attempt.
 func (d *desk) accept(key events.JobKey) events.AttemptRef {
 	d.t.Helper()
-	job := events.JobRef{Run: "R", Job: key}
+	job := events.JobRef{Run: d.req.Run, Job: key}
 	offer := events.OfferFor(job, d.run.Job(key).Attempt)
 	a := events.AssignmentCreated{
 		AssignmentRef: events.AssignmentRef{Pool: "x", Assignment: events.AssignmentFor(offer)}, Offer: offer,

@@ -58,6 +58,7 @@ var JobTable = []Transition[JobState]{
 	{Waiting, Skipped, "condition false, or a need did not succeed: job.skipped"},
 	{Waiting, Failed, "an expression of the job is wrong: job.failed"},
 	{Waiting, Cancelled, "cancel.requested"},
+	{Waiting, Succeeded, "carried over from the run of which only what failed is run again: run.requested"},
 	{Pending, Scheduled, "assignment accepted: job.scheduled"},
 	{Pending, Pending, "back-off over, a new attempt is asked for: job.requested"},
 	{Pending, Succeeded, "what it awaits has come, or was approved: job.completed"},

@@ -16,7 +16,7 @@ var jobStates = []pipeline.JobState{
 // way: what may follow what.
 func TestJobTableIsWhatItShouldBe(t *testing.T) {
 	follow := map[pipeline.JobState][]pipeline.JobState{
-		pipeline.Waiting:   {pipeline.Pending, pipeline.Skipped, pipeline.Failed, pipeline.Cancelled},
+		pipeline.Waiting:   {pipeline.Pending, pipeline.Skipped, pipeline.Failed, pipeline.Cancelled, pipeline.Succeeded},
 		pipeline.Pending:   {pipeline.Pending, pipeline.Scheduled, pipeline.Succeeded, pipeline.Failed, pipeline.Cancelled},
 		pipeline.Scheduled: {pipeline.Running, pipeline.Pending, pipeline.Terminated, pipeline.Cancelled},
 		pipeline.Running:   {pipeline.Succeeded, pipeline.Failed, pipeline.Pending, pipeline.Terminated, pipeline.Cancelled},

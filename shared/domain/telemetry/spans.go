@@ -188,8 +188,12 @@ func ref(full string) (name, kind string) {
 }
 
 // job adds a job that was asked for, or skipped; of one whose needs are not done
-// there is nothing to tell.
+// there is nothing to tell, and of one that was carried over the trace of the run
+// that it ran in tells.
 func (t *tree) job(run Span, j *pipeline.Job) {
+	if j.Carried != nil {
+		return
+	}
 	start := j.AskedAt
 	for _, a := range j.Attempts {
 		if at := cmp.Or(a.Asked, a.Scheduled); start.IsZero() || at.Before(start) {
