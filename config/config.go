@@ -221,12 +221,16 @@ type Access struct {
 	Session time.Duration `env:"RELEVO_ACCESS_SESSION" default:"12h"`
 	// How long it is known who did what.
 	Audit time.Duration `env:"RELEVO_ACCESS_AUDIT" default:"2160h"`
-	// Requests a second that a person or an API token may make to one process, on
+	// Requests a second that a person or an API token may make to the installation, on
 	// average. 0: as many as they like, as may those that show RELEVO_API_TOKEN and
 	// those on this machine in local mode.
 	Rate int `env:"RELEVO_ACCESS_RATE" default:"50"`
 	// Requests that they may make at once.
 	Burst int `env:"RELEVO_ACCESS_BURST" default:"200"`
+	// Networks of the proxies in front that are believed, in X-Forwarded-For or
+	// Forwarded, where a request comes from, in CIDR form, comma-separated. Each of
+	// them must add whom it serves. Unset: none.
+	Proxies Networks `env:"RELEVO_ACCESS_PROXIES"`
 }
 
 // OIDC is the provider of OpenID Connect that people log in with.

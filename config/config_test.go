@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -82,7 +83,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		"RELEVO_PROVIDER_KUBERNETES_BLOCK=10.0.0.0/8", "RELEVO_PROVIDER_KUBERNETES_KUBECONFIG=/kube", "RELEVO_PROVIDER_KUBERNETES_CONTEXT=north",
 		"RELEVO_API_LISTEN=:80", "RELEVO_API_TOKEN=t0ken",
 		"OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318", "OTEL_EXPORTER_OTLP_HEADERS=a=b", "RELEVO_TELEMETRY_RETENTION=24h",
-		"RELEVO_ACCESS_ADMINS=ana@x.org,group:ops", "RELEVO_ACCESS_GRANTS=group:dev=developer@github/acme/*", "RELEVO_ACCESS_SESSION=1h", "RELEVO_ACCESS_AUDIT=48h", "RELEVO_ACCESS_RATE=0", "RELEVO_ACCESS_BURST=2",
+		"RELEVO_ACCESS_ADMINS=ana@x.org,group:ops", "RELEVO_ACCESS_GRANTS=group:dev=developer@github/acme/*", "RELEVO_ACCESS_SESSION=1h", "RELEVO_ACCESS_AUDIT=48h", "RELEVO_ACCESS_RATE=0", "RELEVO_ACCESS_BURST=2", "RELEVO_ACCESS_PROXIES=10.1.2.3/8, ::1",
 		"RELEVO_OIDC_ISSUER=https://id.example", "RELEVO_OIDC_CLIENT_ID=relevo", "RELEVO_OIDC_CLIENT_SECRET=s", "RELEVO_OIDC_GROUPS_CLAIM=roles", "RELEVO_OIDC_SCOPES=groups",
 		"RELEVO_WORKER_URL=https://relevo.example/worker", "RELEVO_WORKER_KEY=k3y", "RELEVO_PUBLIC_URL=https://relevo.example", "RELEVO_LOG_LEVEL=debug",
 	)
@@ -108,6 +109,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		Access: config.Access{
 			Admins: config.List{"ana@x.org", "group:ops"}, Grants: config.List{"group:dev=developer@github/acme/*"},
 			Session: time.Hour, Audit: 48 * time.Hour, Burst: 2,
+			Proxies: config.Networks{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")},
 		},
 		OIDC:   config.OIDC{Issuer: "https://id.example", ClientID: "relevo", ClientSecret: "s", GroupsClaim: "roles", Scopes: config.List{"groups"}},
 		Worker: config.Worker{URL: "https://relevo.example/worker", Key: "k3y"},

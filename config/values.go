@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"regexp"
 	"strings"
 )
@@ -79,6 +80,29 @@ func (l *List) UnmarshalText(text []byte) error {
 		if part = strings.TrimSpace(part); part != "" {
 			*l = append(*l, part)
 		}
+	}
+	return nil
+}
+
+// Networks are in CIDR form, comma-separated; a single address is one too.
+type Networks []netip.Prefix
+
+// UnmarshalText reads "10.0.0.0/8, ::1".
+func (n *Networks) UnmarshalText(text []byte) error {
+	var parts List
+	if err := parts.UnmarshalText(text); err != nil {
+		return err
+	}
+	*n = nil
+	for _, part := range parts {
+		p, err := netip.ParsePrefix(part)
+		if a, alone := netip.ParseAddr(part); alone == nil {
+			p, err = netip.PrefixFrom(a, a.BitLen()), nil
+		}
+		if err != nil {
+			return fmt.Errorf("%.80q is no network, such as 10.0.0.0/8", part)
+		}
+		*n = append(*n, p.Masked())
 	}
 	return nil
 }

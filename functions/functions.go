@@ -39,6 +39,8 @@ import (
 	"github.com/relevo-ci/relevo/shared/domain/scheduling"
 	"github.com/relevo-ci/relevo/shared/feed"
 	"github.com/relevo-ci/relevo/shared/fn"
+	"github.com/relevo-ci/relevo/shared/forwarded"
+	"github.com/relevo-ci/relevo/shared/limit"
 	"github.com/relevo-ci/relevo/shared/state"
 	"github.com/relevo-ci/relevo/shared/workers"
 )
@@ -63,6 +65,10 @@ type Deps struct {
 	CDEvents bool
 	// Feed may be nil: then nobody watches.
 	Feed feed.Feed
+	// Limits counts how often callers ask, for all processes; nil: each for itself.
+	Limits limit.Limits
+	// Proxies in front of the front doors are believed whom they serve.
+	Proxies forwarded.Trusted
 	// Views are the read models; nil: nobody lists.
 	Views *state.Views
 	// Dead keeps what could not be delivered.

@@ -25,7 +25,7 @@ import (
 func Functions(d functions.Deps, served []forge.Forge, log *slog.Logger) []fn.Function {
 	come := &arrivals.Arrivals{Front: d.Doors, Runs: d.Runs}
 	return []fn.Function{
-		webhook.New(&webhook.Webhook{Forges: served, Front: d.Doors, Publish: d.Reports.Publish, Log: log}),
+		webhook.New(&webhook.Webhook{Forges: served, Front: d.Doors, Publish: d.Reports.Publish, Proxies: d.Proxies, Log: log}),
 		deliveryreceived.New(&deliveryreceived.Work{
 			Front: d.Doors, Runs: d.Runs, Forges: served, Where: come.Satisfies, Public: d.Public, Wake: d.Wake, Log: log,
 			Awaits: func(ctx context.Context, cause events.Envelope, delivery trigger.Delivery, event []byte) (int, []events.Envelope, error) {

@@ -46,7 +46,7 @@ func Options(c config.Config) (hosted.Options, error) {
 
 // door is the api, made of what the other functions are made of.
 func door(c config.Config, d functions.Deps, known *api.Access) fn.Function {
-	known.Store.Committer, known.Audit.Committer = d.Runs.Committer, d.Runs.Committer
+	known.Store.Committer, known.Audit.Committer, known.Limits = d.Runs.Committer, d.Runs.Committer, d.Limits
 	return api.New(&api.API{
 		Runs: d.Runs, Pools: d.Pools, Groups: d.Groups, Doors: d.Doors, Routes: d.Routes,
 		Logs: d.Reports.Logs, Feed: d.Feed, Views: d.Views, Dead: d.Dead, Wake: d.Wake, Publish: d.Reports.Publish, Token: c.API.Token.Reveal(),

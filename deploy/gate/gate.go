@@ -11,6 +11,8 @@ import (
 	"github.com/relevo-ci/relevo/functions/api"
 	"github.com/relevo-ci/relevo/shared/access"
 	domain "github.com/relevo-ci/relevo/shared/domain/access"
+	"github.com/relevo-ci/relevo/shared/forwarded"
+	"github.com/relevo-ci/relevo/shared/limit"
 	"github.com/relevo-ci/relevo/shared/state"
 )
 
@@ -20,7 +22,8 @@ const (
 	strangersBurst = 100
 )
 
-// Open makes it over a store, whose Committer may be set later.
+// Open makes it over a store, whose Committer may be set later, as may what counts
+// requests: until then that is this process alone.
 func Open(c config.Config, store *state.Access, audit *state.Audit) (*api.Access, error) {
 	store.Life, audit.Keep = c.Access.Session, c.Access.Audit
 	fixed, err := Fixed(c.Access)
@@ -33,8 +36,9 @@ func Open(c config.Config, store *state.Access, audit *state.Audit) (*api.Access
 	}
 	a := &api.Access{
 		Store: store, Audit: audit, Fixed: fixed, Allowed: policy.Allowed, Public: strings.TrimSuffix(c.Public.URL, "/"),
-		Callers:   &access.Limiter{Rate: float64(c.Access.Rate), Burst: c.Access.Burst},
-		Strangers: &access.Limiter{Rate: strangersRate, Burst: strangersBurst},
+		Limits: &limit.Memory{}, Proxies: forwarded.Trusted(c.Access.Proxies),
+		Callers:   limit.Bound{Rate: float64(c.Access.Rate), Burst: c.Access.Burst},
+		Strangers: limit.Bound{Rate: strangersRate, Burst: strangersBurst},
 	}
 	if o := c.OIDC; o.Issuer != "" {
 		a.Login = &access.OIDC{

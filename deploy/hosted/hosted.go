@@ -25,6 +25,7 @@ import (
 	"github.com/relevo-ci/relevo/shared/domain/scheduling"
 	"github.com/relevo-ci/relevo/shared/domain/trigger"
 	"github.com/relevo-ci/relevo/shared/fn"
+	"github.com/relevo-ci/relevo/shared/forwarded"
 	"github.com/relevo-ci/relevo/shared/knative"
 	"github.com/relevo-ci/relevo/shared/logs"
 	"github.com/relevo-ci/relevo/shared/protocol"
@@ -232,6 +233,7 @@ func (s *Service) deps(ctx context.Context, committer *state.Committer, o Option
 		Reports: &worker.Reports{Runs: runs, Logs: kept, Publish: s.publish, Secrets: known},
 		Dead:    &deadletter.Box{Store: s.store, Send: s.sendAgain},
 		Feed:    s.store.Feed(redis.FeedBounds{Bytes: c.Redis.FeedBytes}),
+		Limits:  s.store.Limits(), Proxies: forwarded.Trusted(c.Access.Proxies),
 	}, nil
 }
 

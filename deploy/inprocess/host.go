@@ -27,6 +27,7 @@ import (
 	"github.com/relevo-ci/relevo/shared/feed"
 	"github.com/relevo-ci/relevo/shared/fn"
 	"github.com/relevo-ci/relevo/shared/forge"
+	"github.com/relevo-ci/relevo/shared/limit"
 	"github.com/relevo-ci/relevo/shared/logs"
 	"github.com/relevo-ci/relevo/shared/protocol"
 	"github.com/relevo-ci/relevo/shared/provider"
@@ -51,9 +52,10 @@ type Options struct {
 	Workers   workers.Settings
 	Chaos     bus.Chaos
 	Bus       bus.Options
-	Feed      feed.Feed  // nil: nobody watches
-	View      view.Store // nil: in this process, where there is an API; else nobody lists
-	API       *api.API   // what of it is not the host's own; nil: none
+	Feed      feed.Feed    // nil: nobody watches
+	View      view.Store   // nil: in this process, where there is an API; else nobody lists
+	Limits    limit.Limits // nil: callers are counted by whoever has the API
+	API       *api.API     // what of it is not the host's own; nil: none
 	// Forges whose deliveries are taken and that are told of runs.
 	Forges []forge.Forge
 	// Secrets is a folder of what jobs may read by name; empty: nothing.
@@ -118,20 +120,12 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 			Runs: runs, Logs: o.Logs, Publish: h.Publish,
 			Secrets: secrets.Source{Folder: secrets.Folder{Path: o.Secrets}, Forge: doors.Credentials(o.Forges)},
 		},
-		Dead: dead, Views: views,
+		Dead: dead, Views: views, Limits: o.Limits,
 	}
 	if o.Feed != nil {
 		h.Deps.Feed = o.Feed
 	}
-	h.Deps.Front = append(doors.Functions(h.Deps, o.Forges, o.Log), doors.Telling(o.Telemetry, h.Deps)...)
-	if a := o.API; a != nil {
-		a.Runs, a.Pools, a.Groups, a.Doors, a.Routes = runs, h.Deps.Pools, h.Deps.Groups, h.Deps.Doors, h.Deps.Routes
-		a.Logs, a.Feed, a.Views, a.Dead, a.Publish, a.Log = o.Logs, o.Feed, views, dead, h.Publish, o.Log
-		if known := a.Access; known != nil {
-			known.Store.Committer, known.Audit.Committer = committer, committer
-		}
-		h.Deps.Front = append(h.Deps.Front, api.New(a))
-	}
+	h.front(dead)
 	h.Deps.Clock = &clockticked.Clock{
 		Runs: runs, Pools: h.Deps.Pools, Groups: h.Deps.Groups, Front: h.Deps.Doors, Workers: h.Deps.Workers,
 		Publish: h.Publish, Direct: h.Bus.DirectAll, Forget: forget, Tidy: tidy(o.Logs), StartGrace: true, Fresh: o.Fresh,
@@ -156,6 +150,25 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 		h.tasks.Go(h.fillViews)
 	}
 	return h, nil
+}
+
+// front puts the front doors into the table: the api, where there is one, is made
+// of what the other functions are made of.
+func (h *Host) front(dead *deadletter.Box) {
+	o, d := h.opts, &h.Deps
+	if a := o.API; a != nil {
+		a.Runs, a.Pools, a.Groups, a.Doors, a.Routes = d.Runs, d.Pools, d.Groups, d.Doors, d.Routes
+		a.Logs, a.Feed, a.Views, a.Dead, a.Publish, a.Log = o.Logs, o.Feed, d.Views, dead, h.Publish, o.Log
+		if known := a.Access; known != nil {
+			known.Store.Committer, known.Audit.Committer, d.Proxies = d.Runs.Committer, d.Runs.Committer, known.Proxies
+			if o.Limits != nil {
+				known.Limits = o.Limits
+			}
+		}
+		d.Front = []fn.Function{api.New(a)}
+	}
+	d.Front = append(d.Front, doors.Functions(*d, o.Forges, o.Log)...)
+	d.Front = append(d.Front, doors.Telling(o.Telemetry, *d)...)
 }
 
 // Publish gives events to the bus.

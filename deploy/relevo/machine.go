@@ -151,7 +151,7 @@ func (m *machine) start(ctx context.Context, p *parts, cfg config.Config, fate b
 	p.host, err = inprocess.Start(ctx, inprocess.Options{
 		Store: p.store, Fresh: p.store.Fresh, Logs: p.logs, Providers: providers, Policy: policy, OfferTTL: cfg.Scheduler.OfferTTL,
 		Bus:   bus.Options{Concurrency: cfg.Bus.Concurrency, Tries: cfg.Bus.Tries, Backoff: cfg.Bus.Backoff, Memory: cfg.Bus.Memory},
-		Chaos: fate, Feed: watched, View: listed, API: m.api, Forges: m.forges, Public: cfg.Public.URL, CDEvents: bool(cfg.Events.CDEvents), Sockets: p.sockets(), Log: log,
+		Chaos: fate, Feed: watched, View: listed, Limits: p.store.Limits(), API: m.api, Forges: m.forges, Public: cfg.Public.URL, CDEvents: bool(cfg.Events.CDEvents), Sockets: p.sockets(), Log: log,
 		Secrets: cfg.Secrets.Dir, Telemetry: cfg.Telemetry,
 		Workers: workers.Settings{
 			Installation: installation, Key: key, Heartbeat: cfg.Pipeline.Heartbeat, Grace: 10 * time.Second,

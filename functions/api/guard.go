@@ -13,10 +13,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/relevo-ci/relevo/events"
 	"github.com/relevo-ci/relevo/shared/domain/access"
+	"github.com/relevo-ci/relevo/shared/forwarded"
+	"github.com/relevo-ci/relevo/shared/limit"
 )
 
 // guard lets in whom the function knows, as often as they may ask, and keeps
@@ -28,7 +29,7 @@ func (a *API) guard(next http.Handler) http.Handler {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		q, p := a.identify(r, pages)
 		if p == nil {
-			p = a.tooOften(&q.caller)
+			p = a.tooOften(r.Context(), &q.caller)
 		} else if p.Status == http.StatusUnauthorized {
 			p = a.strange(r, p)
 		}
@@ -49,34 +50,48 @@ func (a *API) guard(next http.Handler) http.Handler {
 
 // tooOften bounds people and API tokens. The system's own token and this machine
 // are whoever runs this installation.
-func (a *API) tooOften(c *access.Caller) *problem {
-	if a.Access == nil || a.Access.Callers == nil || c.Via != access.BySession && c.Via != access.ByToken {
+func (a *API) tooOften(ctx context.Context, c *access.Caller) *problem {
+	if a.Access == nil || c.Via != access.BySession && c.Via != access.ByToken {
 		return nil
 	}
-	return later(a.Access.Callers.Wait(c.ID + " " + c.Token))
+	return a.later(ctx, "caller", c.ID+" "+c.Token, a.Access.Callers)
 }
 
 // strange bounds, by address, those who show nothing or what is wrong.
 func (a *API) strange(r *http.Request, p *problem) *problem {
-	if a.Access == nil || a.Access.Strangers == nil {
+	if a.Access == nil {
 		return p
 	}
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		host = r.RemoteAddr
-	}
-	if often := later(a.Access.Strangers.Wait(host)); often != nil {
+	if often := a.later(r.Context(), "stranger", forwarded.Counted(a.client(r)), a.Access.Strangers); often != nil {
 		return often
 	}
 	return p
 }
 
-func later(wait time.Duration) *problem {
+// later counts a request. Where that cannot be counted it goes on: the store is
+// away, and whoever asks is told so by what needs it.
+func (a *API) later(ctx context.Context, kind, caller string, b limit.Bound) *problem {
+	if a.Access.Limits == nil {
+		return nil
+	}
+	wait, err := a.Access.Limits.Wait(ctx, kind, caller, b)
+	if err != nil {
+		a.Log.Debug("api: count a request", "kind", kind, "error", err)
+	}
 	if wait <= 0 {
 		return nil
 	}
 	seconds := strconv.Itoa(max(1, int(math.Ceil(wait.Seconds()))))
 	return refuse(http.StatusTooManyRequests, "too many requests: come again in %s s", seconds).with("Retry-After", seconds)
+}
+
+// client is where a request comes from, behind the proxies that are trusted.
+func (a *API) client(r *http.Request) netip.Addr {
+	var trusted forwarded.Trusted
+	if a.Access != nil {
+		trusted = a.Access.Proxies
+	}
+	return trusted.Client(r)
 }
 
 // telling notes the status of an answer.
@@ -124,12 +139,11 @@ func authentic(shown, token string) bool {
 }
 
 // near tells callers on this machine: over a unix socket, or the loopback.
-func near(r *http.Request) bool {
+func (a *API) near(r *http.Request) bool {
 	if l, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok && l.Network() == "unix" {
 		return true
 	}
-	at, err := netip.ParseAddrPort(r.RemoteAddr)
-	return err == nil && at.Addr().Unmap().IsLoopback()
+	return a.client(r).IsLoopback()
 }
 
 // mine tells whether a Host header names this machine by the loopback, or by a

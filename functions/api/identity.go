@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/relevo-ci/relevo/shared/domain/access"
+	"github.com/relevo-ci/relevo/shared/forwarded"
+	"github.com/relevo-ci/relevo/shared/limit"
 	"github.com/relevo-ci/relevo/shared/state"
 )
 
@@ -27,9 +29,13 @@ type Access struct {
 	Login Login
 	// Allowed judges; nil: the domain's own table.
 	Allowed func(list []access.Binding, p access.Permission, project string) bool
-	// Callers and Strangers bound how often somebody may ask: by caller, and by
-	// address where none was shown or a wrong one. Nil: as often as they like.
-	Callers, Strangers Limiter
+	// Limits counts how often somebody asks; nil: as often as they like.
+	Limits limit.Limits
+	// Callers is the bound of each caller, Strangers that of each address where none
+	// was shown or a wrong one.
+	Callers, Strangers limit.Bound
+	// Proxies are those in front of this server that are believed whom they serve.
+	Proxies forwarded.Trusted
 	// Public is the address of this server as browsers see it.
 	Public string
 }
@@ -41,11 +47,6 @@ type Login interface {
 	// Finish gives what the provider says of who logged in, and the local path
 	// that they wanted.
 	Finish(ctx context.Context, keep string, answer url.Values) (access.Claims, string, error)
-}
-
-// Limiter tells how long a caller has to wait; 0 where not, and that counts.
-type Limiter interface {
-	Wait(caller string) time.Duration
 }
 
 // asked is one request, with who asks and what it turned out to be.
@@ -148,7 +149,7 @@ func machine() access.Caller {
 
 func (a *API) onThisMachine(r *http.Request) *problem {
 	switch {
-	case !near(r):
+	case !a.near(r):
 		return refuse(http.StatusForbidden, "without a token only callers on this machine are served")
 	case !a.mine(r.Host):
 		// A page whose name was made to point at this machine says its own name.

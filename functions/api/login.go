@@ -112,7 +112,7 @@ func (a *API) takeLink(w http.ResponseWriter, r *http.Request) *problem {
 		return refuse(http.StatusMethodNotAllowed, "a link is opened by GET").with("Allow", http.MethodGet)
 	case site != "" && site != "none" && site != "same-origin":
 		return refuse(http.StatusForbidden, "a link is opened by hand, not by another page")
-	case !a.secure(r) && !near(r):
+	case !a.secure(r) && !a.near(r):
 		return refuse(http.StatusForbidden, "a link from afar takes https")
 	}
 	user, res, err := a.Access.Store.TakeLink(r.Context(), r.URL.Query().Get("code"))

@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/relevo-ci/relevo/functions/api"
-	"github.com/relevo-ci/relevo/shared/access"
 	"github.com/relevo-ci/relevo/shared/client"
 	domain "github.com/relevo-ci/relevo/shared/domain/access"
+	"github.com/relevo-ci/relevo/shared/limit"
 )
 
 // enter follows a login of the fake provider to its end.
@@ -172,7 +172,7 @@ func TestOneTimeLink(t *testing.T) {
 // no links.
 func TestBruteForceOfLinks(t *testing.T) {
 	w := newWorld(t, knowing, func(w *world) {
-		w.api.Access.Strangers = &access.Limiter{Rate: 1, Burst: 10}
+		w.api.Access.Limits, w.api.Access.Strangers = &limit.Memory{}, limit.Bound{Rate: 1, Burst: 10}
 	})
 	codes := map[int]int{}
 	for i := range 200 {
@@ -240,20 +240,4 @@ func TestLoginsThatFail(t *testing.T) {
 	if len(b.cookies) != 0 {
 		t.Errorf("cookies %v", b.cookies)
 	}
-}
-
-func TestTooManyRequests(t *testing.T) {
-	w := newWorld(t, withLogin, func(w *world) { w.api.Access.Callers = &access.Limiter{Rate: 0.5, Burst: 3} })
-	w.grant("ana", domain.Viewer, "*")
-	w.grant("bob", domain.Viewer, "*")
-	ana, bob := w.logIn("ana"), w.logIn("bob")
-	for range 3 {
-		status(t, ana.ask(http.MethodGet, "/v1/me", ""), http.StatusOK)
-	}
-	rec := ana.ask(http.MethodGet, "/v1/me", "")
-	refused(t, rec, http.StatusTooManyRequests)
-	if after := rec.Header().Get("Retry-After"); after != "2" {
-		t.Errorf("come again after %q s", after)
-	}
-	status(t, bob.ask(http.MethodGet, "/v1/me", ""), http.StatusOK)
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/relevo-ci/relevo/shared/domain/trigger"
 	"github.com/relevo-ci/relevo/shared/fn"
 	"github.com/relevo-ci/relevo/shared/forge"
+	"github.com/relevo-ci/relevo/shared/forwarded"
 	"github.com/relevo-ci/relevo/shared/state"
 )
 
@@ -40,6 +41,8 @@ type Webhook struct {
 	// Wake is called for each delivery that is new, and returns at once; may be
 	// nil.
 	Wake func()
+	// Proxies are those in front that are believed whom they serve.
+	Proxies forwarded.Trusted
 	// Log hears of what senders are not told; nil: slog.Default.
 	Log *slog.Logger
 	// Now is the clock of the senders' bounds; nil: time.Now.
@@ -86,7 +89,7 @@ func (w *Webhook) serve(rw http.ResponseWriter, r *http.Request) {
 		refuse(rw, http.StatusMethodNotAllowed, "deliveries come by POST")
 		return
 	}
-	sender := senderOf(r)
+	sender := forwarded.Counted(w.Proxies.Client(r))
 	if after, tired := w.senders.tired(sender); tired {
 		later(rw, http.StatusTooManyRequests, after, "too much that was refused came from there")
 		return

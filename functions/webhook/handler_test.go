@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strconv"
 	"strings"
 	"testing"
@@ -17,6 +19,7 @@ import (
 	"github.com/relevo-ci/relevo/shared/client"
 	"github.com/relevo-ci/relevo/shared/domain/trigger"
 	"github.com/relevo-ci/relevo/shared/forge"
+	"github.com/relevo-ci/relevo/shared/forwarded"
 	"github.com/relevo-ci/relevo/shared/memory"
 	"github.com/relevo-ci/relevo/shared/protocol"
 	"github.com/relevo-ci/relevo/shared/state"
@@ -187,23 +190,31 @@ func TestTired(t *testing.T) {
 	}
 }
 
-// TestLongNames: what a sender is remembered by is short, however much it says of
-// its way, and no other's.
-func TestLongNames(t *testing.T) {
+// TestTiredBehindAProxy: each sender behind it is counted for itself, and whoever
+// writes its header too is counted all the same.
+func TestTiredBehindAProxy(t *testing.T) {
 	t.Parallel()
-	names := map[string]bool{}
-	for i := range 3 {
-		r := httptest.NewRequest(http.MethodPost, "/", nil)
-		for range 2 {
-			r.Header.Add("X-Forwarded-For", strings.Repeat("1", 1<<16)+strconv.Itoa(i))
-		}
-		name := senderOf(r)
-		if names[name] = true; len(name) > 64 || name != senderOf(r) {
-			t.Errorf("%d bytes are remembered", len(name))
-		}
+	r := newRig(t)
+	r.Proxies = forwarded.Trusted{netip.MustParsePrefix("10.0.0.0/8")}
+	r.door.verify = forge.ErrSignature
+	post := func(said, sender string) int {
+		req := httptest.NewRequest(http.MethodPost, "/webhooks/"+r.door.name, strings.NewReader("{}"))
+		req.Header.Set("Content-Type", "application/json")
+		req.RemoteAddr = "10.1.1.1:5"
+		req.Header.Set("X-Forwarded-For", said+sender)
+		rec := httptest.NewRecorder()
+		r.http.ServeHTTP(rec, req)
+		return rec.Code
 	}
-	if len(names) != 3 {
-		t.Errorf("%d names of 3 senders", len(names))
+	codes := map[int]int{}
+	for i := range 2 * refusedBurst {
+		codes[post(fmt.Sprintf("203.0.113.%d, ", i), "198.51.100.7")]++
+	}
+	if codes[http.StatusUnauthorized] != refusedBurst || codes[http.StatusTooManyRequests] != refusedBurst {
+		t.Errorf("answered %v", codes)
+	}
+	if code := post("198.51.100.7, ", "198.51.100.8"); code != http.StatusUnauthorized {
+		t.Errorf("another is answered %d", code)
 	}
 }
 

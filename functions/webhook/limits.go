@@ -2,9 +2,6 @@ package webhook
 
 import (
 	"context"
-	"crypto/sha256"
-	"net"
-	"net/http"
 	"sync"
 	"time"
 
@@ -71,24 +68,6 @@ func (s *senders) refused(sender string) {
 		s.all[sender] = l
 	}
 	l.AllowN(s.now(), 1)
-}
-
-// senderOf names who sends: the address, with what proxies say of it. A proxy
-// adds the address that it sees, so nobody can send under another's name, though
-// one may go by many. A name is never long: they are remembered.
-func senderOf(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		host = r.RemoteAddr
-	}
-	for _, via := range r.Header.Values("X-Forwarded-For") {
-		host += "," + via
-	}
-	if len(host) > sha256.Size {
-		sum := sha256.Sum256([]byte(host))
-		host = string(sum[:])
-	}
-	return host
 }
 
 // room is for the bodies that are being looked at.

@@ -4,7 +4,6 @@ import (
 	"strconv"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/relevo-ci/relevo/shared/access"
 	domain "github.com/relevo-ci/relevo/shared/domain/access"
@@ -76,44 +75,5 @@ func BenchmarkAllowed(b *testing.B) {
 		if !p.Allowed(list, domain.Run, "github/acme/shop") {
 			b.Fatal("refused")
 		}
-	}
-}
-
-func TestLimiter(t *testing.T) {
-	now := time.Unix(1_000_000, 0)
-	l := &access.Limiter{Rate: 2, Burst: 3, Now: func() time.Time { return now }}
-	for i := range 3 {
-		if d := l.Wait("ana"); d != 0 {
-			t.Errorf("request %d waits %v", i, d)
-		}
-	}
-	if d := l.Wait("ana"); d != 500*time.Millisecond {
-		t.Errorf("the fourth waits %v", d)
-	}
-	if d := l.Wait("bob"); d != 0 {
-		t.Errorf("another waits %v", d)
-	}
-	now = now.Add(500 * time.Millisecond)
-	if d := l.Wait("ana"); d != 0 {
-		t.Errorf("after that it waits %v", d)
-	}
-	for range 1000 {
-		if d := (&access.Limiter{}).Wait("ana"); d != 0 {
-			t.Fatalf("without a rate it waits %v", d)
-		}
-	}
-}
-
-// TestLimiterForgets: callers without number do not fill the memory, and one who
-// is out of tokens is not let in by it.
-func TestLimiterForgets(t *testing.T) {
-	now := time.Unix(1_000_000, 0)
-	l := &access.Limiter{Rate: 1, Burst: 1, Now: func() time.Time { return now }}
-	for i := range 100_000 {
-		l.Wait(strconv.Itoa(i))
-		now = now.Add(time.Millisecond)
-	}
-	if n := l.Kept(); n > 10_000 {
-		t.Errorf("%d are kept", n)
 	}
 }

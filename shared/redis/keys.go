@@ -37,6 +37,10 @@ import (
 //	relevo:{view}:values:<kind>:<field>    sorted set, all scores 0: values with a row
 //	relevo:{view}:gone:<kind>:<row id>     string, for a day: version that the row was deleted by
 //
+// and how often somebody asked lately, which goes by itself:
+//
+//	relevo:{limits}:<kind>:<caller>  string: microseconds until which their room is taken up
+//
 // and channels of their own, on which a change is told.
 const (
 	storeKey      = "relevo:{meta}:store"
@@ -64,6 +68,8 @@ func (k viewKeys) values(field string) string {
 func (k viewKeys) gone(id string) string { return "relevo:{view}:gone:" + string(k) + ":" + id }
 
 func onceKey(name string) string { return "relevo:{meta}:once:" + name }
+
+func limitKey(kind, caller string) string { return "relevo:{limits}:" + kind + ":" + caller }
 
 func logLengths(run string) string     { return "relevo:{logs}:lengths:" + run }
 func logLimits(run string) string      { return "relevo:{logs}:limits:" + run }

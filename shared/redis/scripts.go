@@ -37,6 +37,8 @@ var (
 	dropLua string
 	//go:embed scripts/filter.lua
 	filterLua string
+	//go:embed scripts/allow.lua
+	allowLua string
 
 	commitScript = goredis.NewScript(commitLua)
 	outboxScript = goredis.NewScript(outboxLua)
@@ -51,4 +53,5 @@ var (
 	putScript    = goredis.NewScript(rowLua + putLua)
 	dropScript   = goredis.NewScript(rowLua + dropLua)
 	filterScript = goredis.NewScript(filterLua)
+	allowScript  = goredis.NewScript(allowLua)
 )

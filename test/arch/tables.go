@@ -81,6 +81,7 @@ var ports = []Row{
 	{"shared/provider", "the port to whatever runs workers; providers/ implement it"},
 	{"shared/logs", "the port to what attempts wrote; redis implements it for many processes"},
 	{"shared/view", "the port to the read models, and their projection; redis implements it for many processes"},
+	{"shared/limit", "the port to how often callers may ask; redis implements it for many processes"},
 	{"shared/feed", "the port to the events that people watch; redis implements it for many processes"},
 }
 
