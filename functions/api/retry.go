@@ -17,22 +17,21 @@ type retryInput struct {
 }
 
 // retryPipeline runs what a run ran once more: a run of its own, since what is
-// final stays final, that knows whose attempt it is. What is carried over into it
-// never crosses a level of trust.
+// final stays final, that knows whose attempt it is.
 func (a *API) retryPipeline(ctx context.Context, in *retryInput) (*acceptedOutput, error) {
 	run, _, err := a.run(ctx, events.RunID(in.ID))
 	if err != nil {
 		return nil, err
 	}
-	req, err := run.Retry(in.Failed)
+	t := run.Request().Trigger
+	if run.State.Final() { // else it is refused anyhow
+		if err := a.again(ctx, &t); err != nil {
+			return nil, err
+		}
+	}
+	req, err := run.Retry(t, in.Failed)
 	if err != nil {
 		return nil, refuse(http.StatusConflict, "%s", err)
-	}
-	if err := a.again(ctx, &req.Trigger); err != nil {
-		return nil, err
-	}
-	if len(req.Carried) > 0 && req.Trigger.Untrusted != run.Request().Trigger.Untrusted {
-		return nil, refuse(http.StatusConflict, "what ran is trusted otherwise by now, and is not carried over: run all of it again")
 	}
 	id, err := a.accept(ctx, in.Keyed, req)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/relevo-ci/relevo/events"
+	"github.com/relevo-ci/relevo/shared/domain/pipeline"
 	"github.com/relevo-ci/relevo/shared/domain/trigger"
 	"github.com/relevo-ci/relevo/shared/state"
 )
@@ -50,12 +51,11 @@ func (p *pipelines) context(ctx context.Context, k *trigger.Known) error {
 	if err != nil {
 		return fmt.Errorf("look at run %s: %w", k.Run, err)
 	}
-	req, err := run.Retry(false)
-	if err != nil {
-		p.says(k.Context + ": " + err.Error())
+	if !run.State.Final() {
+		p.says(k.Context + ": the run is not over")
 		return nil
 	}
-	grant, err := p.allows(ctx, req.Trigger)
+	grant, err := p.allows(ctx, run.Request().Trigger)
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func (p *pipelines) context(ctx context.Context, k *trigger.Known) error {
 		p.says(k.Context + ": " + grant.Why)
 		return nil
 	}
-	return p.repeat(ctx, req, grant)
+	return p.repeat(ctx, run, grant)
 }
 
 // allows decides what the new run may have.
@@ -80,14 +80,19 @@ func (p *pipelines) allows(ctx context.Context, first events.Trigger) (trigger.G
 }
 
 // repeat starts the run anew; the same delivery and context ask for the same one.
-func (p *pipelines) repeat(ctx context.Context, req events.RunRequested, grant trigger.Grant) error {
+func (p *pipelines) repeat(ctx context.Context, run *pipeline.Run, grant trigger.Grant) error {
+	t := run.Request().Trigger
+	t.Actor, t.Delivery = p.h.Actor.Login, p.delivery.ID
+	t.Untrusted = t.Untrusted || !grant.Secrets
+	req, err := run.Retry(t, false)
+	if err != nil {
+		return fmt.Errorf("run %s again: %w", run.ID, err)
+	}
 	mark := p.mark
 	if req.Trigger.PullRequest > 0 {
 		mark = fmt.Sprintf(" (#%d)", req.Trigger.PullRequest) + mark
 	}
 	req.RunRef = events.RunRef{Run: runID(p.delivery.ID, req.File+mark)}
-	req.Trigger.Actor, req.Trigger.Delivery = p.h.Actor.Login, p.delivery.ID
-	req.Trigger.Untrusted = req.Trigger.Untrusted || !grant.Secrets
 	if p.Wake != nil {
 		p.Wake()
 	}

@@ -73,6 +73,31 @@ func TestTheStoryOfARun(t *testing.T) {
 	}
 }
 
+// TestWhatIsCarriedOverIsNotToldAgain: it was told of by the run where it ran.
+func TestWhatIsCarriedOverIsNotToldAgain(t *testing.T) {
+	d := newDesk(t, "", events.RunRequested{
+		RetryOf: "01J00000000000000000000000", Carried: map[events.JobKey]events.CarriedJob{
+			"a.0":  {Carried: events.Carried{Run: "01J00000000000000000000000", Attempt: 2}, Name: "a"},
+			"gate": {Carried: events.Carried{Run: "01J00000000000000000000000"}},
+		},
+	})
+	d.do(func(r *pipeline.Run, em *events.Emitter) { r.Start(em) })
+	d.attempt("last", events.Succeeded, "")
+	var told []string
+	for _, e := range d.all {
+		for _, out := range d.hears(e) {
+			told = append(told, telling(t, out, map[string]string{}))
+		}
+	}
+	want := []string{
+		"pipelinerun queued", "pipelinerun started PATH of", "taskrun .last/1 started last PATH of",
+		"taskrun .last/1 finished last success PATH of", "pipelinerun finished success END of",
+	}
+	if !slices.Equal(told, want) {
+		t.Errorf("told\n%s", strings.Join(told, "\n"))
+	}
+}
+
 // TestWhileItHappens: what is told at once is what is told in the end.
 func TestWhileItHappens(t *testing.T) {
 	var last []events.Envelope

@@ -122,9 +122,9 @@ type Job struct {
 	Steps     []events.StepResult `json:"steps,omitempty"`
 	Summaries map[string]string   `json:"summaries,omitempty" doc:"What steps wrote for people, Markdown by the step's id; where one job was asked for."`
 	Attempts  []Attempt           `json:"attempts,omitempty" doc:"In order; the last one may be under way."`
+	Links     map[string]string   `json:"links"`
 
 	CarriedFrom string `json:"carriedFrom,omitempty" doc:"The job of an earlier run that stands for this one, where only what failed was run again: it did not run here. Its log is that one's."`
-	Links     map[string]string   `json:"links"`
 }
 
 // Final tells whether the job is done for good.

@@ -13,6 +13,7 @@ import (
 var (
 	ErrNotOver       = errors.New("the run is not over")
 	ErrNothingFailed = errors.New("nothing of the run failed: it succeeded")
+	ErrCarriedTrust  = errors.New("what ran is trusted otherwise by now: run all of it again")
 	ErrMostCarried   = errors.New("the outputs to carry over are too large for an event: run all of it again")
 )
 
@@ -20,11 +21,15 @@ var (
 // over: it travels as an event, whose bound is a mebibyte with its envelope.
 const mostRequest = 1<<20 - 16<<10
 
-// Retry is the request that runs this run once more; which run that is, whoever
-// asks says. With failed only what failed is run again, and what needs that.
-// ErrNotOver, ErrNothingFailed or ErrMostCarried where that cannot be.
-func (r *Run) Retry(failed bool) (events.RunRequested, error) {
+// Retry is the request that runs this run once more, but for the new run's id. The
+// trigger is this run's with what may differ: who asks, and what they may have.
+//
+// With failed only what failed is run again, and what needs that; the rest is
+// carried over, but never from one level of trust to another. ErrNotOver,
+// ErrNothingFailed, ErrCarriedTrust or ErrMostCarried where that cannot be.
+func (r *Run) Retry(t events.Trigger, failed bool) (events.RunRequested, error) {
 	req := r.request
+	req.Trigger = t
 	req.RunRef, req.RetryOf, req.RunAttempt, req.Carried = events.RunRef{}, r.ID, max(1, req.RunAttempt)+1, nil
 	switch {
 	case !r.State.Final():
@@ -33,6 +38,8 @@ func (r *Run) Retry(failed bool) (events.RunRequested, error) {
 		return req, nil
 	case r.State == RunSucceeded:
 		return req, ErrNothingFailed
+	case t.Untrusted != r.request.Trigger.Untrusted:
+		return req, ErrCarriedTrust
 	}
 	req.Carried = r.carried()
 	raw, err := json.Marshal(req)

@@ -49,7 +49,7 @@ func (d *desk) goes(how map[events.JobKey]events.Verdict) {
 // retry begins the run that runs once more what failed.
 func (d *desk) retry(id events.RunID) *desk {
 	d.t.Helper()
-	req, err := d.run.Retry(true)
+	req, err := d.run.Retry(d.req.Trigger, true)
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -148,8 +148,8 @@ func TestCarriedHoldsForWhatNeedsIt(t *testing.T) {
 	if needs["result"] != "success" || needs["outputs"].(map[string]any)["from"] != "S.b" {
 		t.Errorf("c sees %v", needs)
 	}
-	all, err := third.runTo(nil).run.Retry(false)
-	if err != nil || all.Carried != nil || all.RetryOf != "T" || all.Run != "" {
+	all, err := third.runTo(nil).run.Retry(events.Trigger{Actor: "ada"}, false)
+	if err != nil || all.Carried != nil || all.RetryOf != "T" || all.Run != "" || all.Trigger.Actor != "ada" {
 		t.Errorf("all of it: %+v, %v", all, err)
 	}
 }
@@ -203,7 +203,7 @@ func TestCarriedNeedNoTurn(t *testing.T) {
 func TestRetryIsRefused(t *testing.T) {
 	d := begin(t, job("a"), job("b", "a"))
 	for _, failed := range []bool{true, false} {
-		if _, err := d.run.Retry(failed); !errors.Is(err, pipeline.ErrNotOver) || !strings.Contains(err.Error(), "RUNNING") {
+		if _, err := d.run.Retry(events.Trigger{}, failed); !errors.Is(err, pipeline.ErrNotOver) || !strings.Contains(err.Error(), "RUNNING") {
 			t.Errorf("of a run that goes on: %v", err)
 		}
 	}
@@ -213,17 +213,25 @@ func TestRetryIsRefused(t *testing.T) {
 	})
 	ref = d.start("b")
 	d.do(func(em *events.Emitter) { d.run.End(em, events.JobEnded{AttemptRef: ref, Verdict: events.Failed}) })
-	if _, err := d.run.Retry(true); err != nil {
+	if _, err := d.run.Retry(events.Trigger{}, true); err != nil {
 		t.Errorf("what just fits: %v", err)
 	}
 	d.run.Job("a").Outputs["y"] = strings.Repeat("y", 8<<10)
-	if _, err := d.run.Retry(true); !errors.Is(err, pipeline.ErrMostCarried) {
-		t.Errorf("what does not fit: %v", err)
+	for what, c := range map[string]struct {
+		by   events.Trigger
+		want error
+	}{
+		"what does not fit":               {events.Trigger{}, pipeline.ErrMostCarried},
+		"what ran with another's secrets": {events.Trigger{Untrusted: true}, pipeline.ErrCarriedTrust},
+	} {
+		if _, err := d.run.Retry(c.by, true); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v", what, err)
+		}
+		if _, err := d.run.Retry(c.by, false); err != nil {
+			t.Errorf("%s, all of it: %v", what, err)
+		}
 	}
-	if _, err := d.run.Retry(false); err != nil {
-		t.Errorf("all of it: %v", err)
-	}
-	if _, err := begin(t, job("a")).runTo(nil).run.Retry(true); !errors.Is(err, pipeline.ErrNothingFailed) {
+	if _, err := begin(t, job("a")).runTo(nil).run.Retry(events.Trigger{}, true); !errors.Is(err, pipeline.ErrNothingFailed) {
 		t.Errorf("of a run that succeeded: %v", err)
 	}
 }

@@ -61,6 +61,10 @@ func twice(t *testing.T, trace string) *pipeline.Run {
 			},
 			{Key: "deploy", State: pipeline.Skipped, Reason: "build failed", Ended: at(60)},
 			{Key: "later"},
+			{
+				Key: "lint", State: pipeline.Succeeded, Ended: at(2), Verdict: events.Succeeded, Reason: "carried over from another run",
+				Carried: &events.Carried{Run: "01JABCDEFGHJKMNPQRSTVWXYZ9", Attempt: 1},
+			},
 		},
 	}, events.Trigger{Event: "pull_request", Forge: "github", Repository: "o/r", Ref: "refs/pull/7/merge", SHA: "abc", Head: "topic", Base: "main", PullRequest: 7, Clone: "https://forge.example/o/r.git", Delivery: "D"})
 }
