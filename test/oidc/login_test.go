@@ -49,10 +49,17 @@ var clients sync.Once
 // serve starts the provider.
 func serve(t *testing.T) *httptest.Server {
 	t.Helper()
+	return serveAs(t, "127.0.0.1")
+}
+
+// serveAs starts it under a name of this machine.
+func serveAs(t *testing.T, name string) *httptest.Server {
+	t.Helper()
 	clients.Do(func() { storage.RegisterClients(storage.WebClient(clientID, secret, callback)) })
 	var router http.Handler
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { router.ServeHTTP(w, r) }))
 	t.Cleanup(s.Close)
+	s.URL = strings.Replace(s.URL, "127.0.0.1", name, 1)
 	store := groups{storage.NewStorage(storage.NewUserStore(s.URL))}
 	router = exampleop.SetupServer(s.URL, store, slog.New(slog.NewTextHandler(io.Discard, nil)), false, op.WithAllowInsecure())
 	return s
