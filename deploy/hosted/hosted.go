@@ -120,7 +120,7 @@ func (s *Service) serve(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	deps.Views, deps.Clock.Forget = views, views.Forgetting(deps.Clock.Forget)
+	deps.Views, deps.Clock.Views, deps.Clock.Forget = views, views, views.Forgetting(deps.Clock.Forget)
 	waker := s.waker()
 	if waker != nil {
 		deps.Wake = waker.Wake

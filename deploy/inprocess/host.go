@@ -128,7 +128,7 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 	h.front(dead)
 	h.Deps.Clock = &clockticked.Clock{
 		Runs: runs, Pools: h.Deps.Pools, Groups: h.Deps.Groups, Front: h.Deps.Doors, Workers: h.Deps.Workers,
-		Publish: h.Publish, Direct: h.Bus.DirectAll, Forget: forget, Tidy: tidy(o.Logs), StartGrace: true, Fresh: o.Fresh,
+		Publish: h.Publish, Direct: h.Bus.DirectAll, Forget: forget, Views: views, Tidy: tidy(o.Logs), StartGrace: true, Fresh: o.Fresh,
 		Beside: clockticked.Beside{Most: 64, Wait: time.Second, Deadline: providerPatience},
 	}
 	if o.API != nil && o.API.Access != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/relevo-ci/relevo/events"
+	"github.com/relevo-ci/relevo/shared/domain/pipeline"
 	"github.com/relevo-ci/relevo/shared/fn"
 	"github.com/relevo-ci/relevo/shared/protocol"
 	"github.com/relevo-ci/relevo/shared/state"
@@ -38,6 +39,9 @@ type Clock struct {
 	StartGrace bool
 	// Forget drops the logs of a run that is about to be retired; nil: they stay.
 	Forget func(ctx context.Context, run events.RunID) error
+	// Views are the read models, whose rows are held against their documents from
+	// time to time; nil: there are none.
+	Views *state.Views
 	// Tidy moves up to limit closed logs to where there is room; nil: they stay.
 	Tidy func(ctx context.Context, limit int) (moved int, err error)
 	// Direct hands an event to every function that subscribes to it, and what
@@ -60,7 +64,10 @@ type Clock struct {
 	sweepAt    time.Time
 	retireAt   time.Time
 	tidyAt     time.Time
-	found      int // records in outboxes, ever
+	mendAt     time.Time
+	found      int                     // records in outboxes, ever
+	seen       map[events.RunID]uint64 // live runs whose rows are right; of mend alone
+	seenIn     uint32                  // the store's epoch then
 }
 
 const (
@@ -71,6 +78,7 @@ const (
 	outboxPerRun = 64
 	most         = 40 * time.Second // of ticks that one event causes
 	retireEvery  = time.Hour        // between looks for what is past its time
+	mendEvery    = 30 * time.Second // between looks for rows that are behind
 	tidyEvery    = 10 * time.Second // between looks for closed logs
 	tidyLogs     = 64               // moved at a time
 )
@@ -102,7 +110,7 @@ func (c *Clock) Tick(ctx context.Context) (next, now time.Time, err error) {
 	if len(due) == batch {
 		next = moment.Now
 	}
-	errs = append(errs, c.outboxes(ctx, ps, moment), c.sweep(ctx, moment.Now), c.retire(ctx, ps, moment.Now), c.tidy(ctx, moment.Now))
+	errs = append(errs, c.outboxes(ctx, ps, moment), c.sweep(ctx, moment.Now), c.mend(ctx, ps[0], moment), c.retire(ctx, ps, moment.Now), c.tidy(ctx, moment.Now))
 	return next, moment.Now, errors.Join(errs...)
 }
 
@@ -125,7 +133,7 @@ func (c *Clock) grace(now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.Fresh && !c.started {
-		c.outboxAt, c.sweepAt, c.retireAt = now.Add(outboxEvery), now.Add(sweepEvery), now.Add(retireEvery)
+		c.outboxAt, c.sweepAt, c.retireAt, c.mendAt = now.Add(outboxEvery), now.Add(sweepEvery), now.Add(retireEvery), now.Add(mendEvery)
 	}
 	if c.failed || (c.StartGrace && !c.started) {
 		c.graceUntil = now.Add(c.Runs.Policy.Lease)
@@ -156,6 +164,9 @@ func (c *Clock) fire(ctx context.Context, w *work, d protocol.DueIn, grace bool)
 		res, err = c.Access.Fire(ctx, d.Partition, d.Name)
 	default:
 		res, again, err = c.Runs.Fire(ctx, d.Name, grace)
+		if run, _, ok := pipeline.ParseSubject(d.Name); ok && err == nil && c.Views != nil {
+			err = c.Views.Show(ctx, run)
+		}
 	}
 	if errors.Is(err, protocol.ErrConflict) {
 		return nil // it moved on by itself
@@ -268,31 +279,6 @@ func (c *Clock) tidy(ctx context.Context, now time.Time) error {
 		return err
 	})
 	return w.wait()
-}
-
-// retire drops what is past its time: finished runs with their logs, inbox
-// entries, ledger records.
-func (c *Clock) retire(ctx context.Context, ps []protocol.Partition, now time.Time) error {
-	if !c.passed(&c.retireAt, now, retireEvery) {
-		return nil
-	}
-	var errs []error
-	for _, p := range ps {
-		_, err := c.Runs.Store.Prune(ctx, p, protocol.Horizon)
-		errs = append(errs, err)
-		if c.Front != nil && strings.HasPrefix(string(p), state.FrontPrefix) {
-			errs = append(errs, c.Front.Retire(ctx, p, now.Add(-protocol.Horizon)))
-		}
-		if strings.Contains(string(p), ":") {
-			continue // a pool, a group or a front door holds no runs
-		}
-		_, err = c.Runs.Retire(ctx, p, now.Add(-protocol.Horizon), c.Forget)
-		errs = append(errs, err)
-	}
-	if c.Audit != nil {
-		errs = append(errs, c.Audit.Retire(ctx, now))
-	}
-	return errors.Join(errs...)
 }
 
 func (c *Clock) passed(at *time.Time, now time.Time, every time.Duration) bool {

@@ -23,8 +23,8 @@ type Views struct {
 }
 
 // Project puts the rows of what an event tells of, as the document is now. Of a
-// run's event about one job that is the rows of the run and of that job. What is
-// not there any more is left alone.
+// run's event about one job that is the rows of the run and of that job, while the
+// run goes on. What is not there any more is left alone.
 func (v *Views) Project(ctx context.Context, e events.Envelope) error {
 	switch {
 	case e.Type == events.TypeDeliveryReceived:
@@ -61,7 +61,7 @@ func (v *Views) projectRun(ctx context.Context, id events.RunID, job events.JobK
 	if err != nil {
 		return err
 	}
-	if job == "" {
+	if job == "" || run.State.Final() { // what is not over by its row is looked at again
 		return v.putRun(ctx, run, docs[0].Version)
 	}
 	row, err := view.OfRun(run, docs[0].Version)

@@ -82,11 +82,12 @@ func (a *auditor) released(d events.AssignmentReleased) {
 	}
 }
 
-// handled is called when a handler is done: no stale worker is left by it. One
-// of an earlier epoch, whose attempt a restart lost, is left to the sweep.
+// handled is called when a handler is done: no stale worker is left by the one that
+// makes workers. One of an earlier epoch, whose attempt a restart lost, is left to
+// the sweep.
 func (a *auditor) handled(function string, e events.Envelope, err error) {
 	stale := e.Epoch != 0 && int(e.Epoch) <= a.w.life // it was dropped
-	if err != nil || a.fault != "" || e.Type != events.TypeAssignmentCreated || stale {
+	if function != "assignment-created" || err != nil || a.fault != "" || e.Type != events.TypeAssignmentCreated || stale {
 		return
 	}
 	d := decode[events.AssignmentCreated](a, e)

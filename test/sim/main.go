@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -25,6 +26,7 @@ func main() {
 	strict := flag.Bool("strict", false, "provoke also what the functions are known not to hold")
 	redisURL := flag.String("redis", "", "play each seed the second time in the empty Redis at this URL")
 	flag.Parse()
+	slog.SetDefault(slog.New(slog.DiscardHandler)) // faults are what is meant to happen
 	debug.SetGCPercent(400)
 	b := Battery{First: *first, Seeds: *seeds, Once: *once, Stop: *stop, Change: func(f *Faults) {
 		f.Verbose, f.Strict = *verbose, *strict

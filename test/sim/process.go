@@ -44,7 +44,8 @@ func (w *World) boot(at int) *process {
 	if w.startGrace {
 		p.blind = w.now
 	}
-	p.commit = &state.Committer{Store: w.store, Pause: func(context.Context, time.Duration) error { return nil }}
+	views := &state.Views{Store: w.store, View: w.rows}
+	p.commit = &state.Committer{Store: views.Keep(), Pause: func(context.Context, time.Duration) error { return nil }}
 	policy := pipeline.DefaultPolicy()
 	policy.Lease, policy.StartDeadline, policy.InfraRetries = lease, startDeadline, infraRetries
 	policy.QueueLimit = w.offerTTL + time.Minute
@@ -65,12 +66,12 @@ func (w *World) boot(at int) *process {
 	reports := &worker.Reports{Runs: runs, Logs: w.logs, Publish: publish}
 	front := &state.Front{Committer: p.commit}
 	clock := &clockticked.Clock{
-		Runs: runs, Pools: pools, Groups: groups, Front: front, Workers: ws, Publish: publish, StartGrace: w.startGrace,
+		Runs: runs, Pools: pools, Groups: groups, Front: front, Workers: ws, Publish: publish, StartGrace: w.startGrace, Views: views,
 		Direct: func(ctx context.Context, e events.Envelope) error { return w.directly(ctx, p, e, 0) },
 	}
 	p.deps = functions.Deps{
 		Runs: runs, Pools: pools, Groups: groups, Workers: ws, Clock: clock, Reports: reports,
-		Routes: scheduling.Pools{Default: pool}, Doors: front, Front: doors(front, runs),
+		Routes: scheduling.Pools{Default: pool}, Doors: front, Front: doors(front, runs), Views: views,
 	}
 	p.table = functions.All(p.deps)
 	return p

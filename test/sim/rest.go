@@ -75,7 +75,7 @@ func (w *World) unrest() string {
 			return "L3: the outbox of " + string(p) + " is not drained"
 		}
 	}
-	return ""
+	return w.stale()
 }
 
 // rest holds what must be so at the end.

@@ -134,7 +134,7 @@ func (w *World) restarts() {
 			continue
 		}
 		w.after(w.between(0, stormFor-10*time.Second), func() {
-			snap, most := m.Snapshot(), 30*time.Millisecond
+			snap, most := w.moment(m), 30*time.Millisecond
 			if w.rng.IntN(2) == 0 {
 				most = time.Second // as with a file that is fsynced every second
 			}
@@ -144,11 +144,12 @@ func (w *World) restarts() {
 }
 
 // restart takes the store back to a snapshot. The processes may live on.
-func (w *World) restart(m *memory.Store, to memory.Snapshot) {
+func (w *World) restart(m *memory.Store, to moment) {
 	w.count("store restarted, last milliseconds lost")
 	w.note("restart")
 	w.life++
-	m.Restore(to)
+	m.Restore(to.docs)
+	w.rows.Memory = to.rows
 	if w.rng.IntN(2) == 0 && !w.nested && w.checks.ticking == nil {
 		w.bootAll()
 	}
@@ -166,7 +167,7 @@ func (w *World) restartInside() {
 		return
 	}
 	w.count("store restarted between a load and its commit")
-	snap := m.Snapshot()
+	snap := w.moment(m)
 	w.meanwhile()
 	w.restart(m, snap)
 }

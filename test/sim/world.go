@@ -26,6 +26,8 @@ type World struct {
 	order uint64
 
 	store    *faultyStore
+	rows     *rows
+	settled  time.Time // since when nothing is left to do but rows that are behind
 	provider *simProvider
 	logs     *logs.Memory
 	procs    [processes]*process
@@ -92,6 +94,7 @@ func NewWorld(seed uint64, f Faults, open func(clock func() time.Time) backing) 
 	}
 	w.startGrace = w.rng.IntN(2) == 0
 	w.store = newFaultyStore(w, open(func() time.Time { return w.now }))
+	w.rows = newRows(w)
 	w.logs = logs.NewMemory(64 << 20)
 	w.provider = newProvider(w)
 	w.checks = newAuditor(w)

@@ -4,7 +4,7 @@ import "slices"
 
 // Bugs is the table of all that are planted.
 func Bugs() []Bug {
-	return slices.Concat(fences(), workers(), atomicity(), timers(), outbox(), transitions(), budgets(), groups(), capacity(), waits())
+	return slices.Concat(fences(), workers(), atomicity(), timers(), outbox(), transitions(), budgets(), groups(), capacity(), waits(), lists())
 }
 
 func bug(name, breaks string, edits ...Edit) Bug {
@@ -33,6 +33,9 @@ const (
 	logsFile     = "shared/logs/logs.go"
 	workersFile  = "shared/workers/workers.go"
 	fakeFile     = "providers/fake/fake.go"
+	roundsFile   = "functions/clock-ticked/rounds.go"
+	viewsFile    = "shared/state/views.go"
+	mendFile     = "shared/state/mend.go"
 	clockFile    = "functions/clock-ticked/clock.go"
 	reportsFile  = "functions/worker/reports.go"
 	acceptFile   = "functions/assignment-created/handler.go"
