@@ -41,6 +41,27 @@ func listed(rows []Row, p string) bool {
 	return slices.ContainsFunc(rows, func(r Row) bool { return within(p, r.Path) })
 }
 
+// byClient holds that those who ask the API do so with its Go client: what a
+// route is called, and how its answers are read, is known in one place.
+func byClient(t *Tree, users []Row) []Finding {
+	asks := []string{"NewRequest", "NewRequestWithContext", "Get", "Head", "Post", "PostForm", "DefaultClient"}
+	var found []Finding
+	for _, f := range t.Files {
+		if f.Test || !listed(users, f.Dir) {
+			continue
+		}
+		ast.Inspect(f.AST, func(n ast.Node) bool {
+			if sel, ok := n.(*ast.SelectorExpr); ok {
+				if pkg, name := f.selects(sel); pkg == "net/http" && slices.Contains(asks, name) {
+					found = append(found, Finding{f.Path, t.line(sel), "uses http." + name + ": shared/client asks the API"})
+				}
+			}
+			return true
+		})
+	}
+	return found
+}
+
 // environment holds that config alone reads environment variables, so that
 // one reference can list them all.
 func environment(t *Tree, readers []Row) []Finding {

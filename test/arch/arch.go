@@ -39,6 +39,7 @@ func Rules() []Rule {
 		{"domain-imports", func(t *Tree) []Finding { return domainImports(t, contextMap) }},
 		{"domain-purity", domainPurity},
 		{"adapters", func(t *Tree) []Finding { return adapters(t, ports, adapterExceptions) }},
+		{"client", func(t *Tree) []Finding { return byClient(t, clientUsers) }},
 		{"environment", func(t *Tree) []Finding { return environment(t, environmentReaders) }},
 		{"file-sizes", fileSizes},
 		{"function-sizes", functionSizes},

@@ -41,6 +41,7 @@ var plantedTables = map[string]func(*Tree) []Finding{
 	"adapters": func(t *Tree) []Finding {
 		return adapters(t, []Row{{"shared/port", ""}}, []Edge{{"shared/bird", "shared/fish/scales", ""}})
 	},
+	"client":      func(t *Tree) []Finding { return byClient(t, []Row{{"functions/pages", ""}}) },
 	"environment": func(t *Tree) []Finding { return environment(t, []Row{{"shared/agent", ""}}) },
 	"sleeps":      func(t *Tree) []Finding { return sleeps(t, []Row{{"shared/allowed_test.go", ""}}) },
 }

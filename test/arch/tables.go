@@ -92,6 +92,13 @@ var adapterExceptions = []Edge{
 	{"shared/arrivals", "shared/cesql", "an event is held against the filters of those that wait for it"},
 }
 
+// clientUsers ask the API as any other program does, with shared/client.
+var clientUsers = []Row{
+	{"functions/console", "pages show what the API answers"},
+	{"deploy/relevo", "so do the commands"},
+	{"shared/cli", "and what they print"},
+}
+
 // environmentReaders may read environment variables besides config.
 var environmentReaders = []Row{
 	{"deploy/agent", "the steps inherit the worker's environment; the agent has no settings but its launch"},
