@@ -112,6 +112,8 @@ func (a *auditor) readRun(function string, r *watched) {
 
 func (a *auditor) runEvent(r *watched, e events.Envelope) {
 	switch e.Type {
+	case events.TypeRunRequested:
+		a.carried(r, e, decode[events.RunRequested](a, e))
 	case events.TypeJobRequested:
 		a.requested(r, e, decode[events.JobRequested](a, e))
 	case events.TypeAwaitRequested:

@@ -22,20 +22,65 @@ func (w *World) submit(i int, spec pipeline.Spec) {
 	}
 	id := runID(w.seed%1e16, i)
 	ok := w.surely(func(p *process) error {
-		res, err := p.deps.Runs.Create(context.Background(), "api", events.RunRequested{
+		return w.create(p, events.RunRequested{
 			RunRef: events.RunRef{Run: id}, Pipeline: "sim", Spec: raw, Trigger: events.Trigger{Event: "manual"},
 		})
-		if err == nil {
-			w.checks.accepted(id)
-			w.publish(p, res.Emitted)
-		}
-		return err
 	})
 	w.note("submit %s %v", id, ok)
 	w.checks.after("api")
 	if !ok {
 		return
 	}
+	w.watch(id, spec)
+	w.retryLater(id, i, spec)
+}
+
+// create has the api accept a run.
+func (w *World) create(p *process, req events.RunRequested) error {
+	res, err := p.deps.Runs.Create(context.Background(), "api", req)
+	if err == nil {
+		w.checks.accepted(req.Run)
+		w.publish(p, res.Emitted)
+	}
+	return err
+}
+
+// retryLater has somebody retry the nth run, maybe, and maybe what comes of that.
+func (w *World) retryLater(id events.RunID, n int, spec pipeline.Spec) {
+	if n < 300 && w.again.IntN(2) == 0 {
+		w.after(time.Duration(w.again.Int64N(int64(stormFor))), func() { w.retry(id, n+100, spec) })
+	}
+}
+
+// retry asks for what failed of a run once more, should it be over.
+func (w *World) retry(of events.RunID, n int, spec pipeline.Spec) {
+	id := runID(w.seed%1e16, n)
+	var refused error
+	ok := w.surely(func(p *process) error {
+		run, _, err := p.deps.Runs.Load(context.Background(), of)
+		if err != nil {
+			return err
+		}
+		req, err := run.Retry(run.Request().Trigger, true)
+		if refused = err; refused != nil {
+			return nil
+		}
+		req.Run = id
+		return w.create(p, req)
+	})
+	w.note("retry %s as %s %v %v", of, id, refused, ok)
+	w.checks.after("api")
+	switch {
+	case refused != nil:
+		w.count("retry refused: " + refused.Error())
+	case ok:
+		w.watch(id, spec)
+		w.retryLater(id, n, spec)
+	}
+}
+
+// watch lets a run's people act: who cancels it, or a job, and who opens a gate.
+func (w *World) watch(id events.RunID, spec pipeline.Spec) {
 	if w.chance(w.faults.Cancel) {
 		w.after(w.between(0, 90*time.Second), func() { w.cancel(id, "") })
 	}

@@ -58,6 +58,7 @@ func TestSeedsMeetFaults(t *testing.T) {
 		"cancel while a job is SCHEDULED", "cancel while a job is RUNNING", "cancel while the run is SUCCEEDED",
 		"jobs that ended as SUCCEEDED", "jobs that ended as FAILED", "jobs that ended as CANCELLED",
 		"jobs that ended as TERMINATED", "jobs that ended as SKIPPED",
+		"job carried over", "job carried over twice", "retry refused: nothing of the run failed: it succeeded",
 		"gate passed by its event", "gate approved", "gate refused", "gate ran into its timeout", "event from outside came twice",
 	} {
 		if !strings.Contains(out.String(), "  "+fault+"\n") {

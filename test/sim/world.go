@@ -19,6 +19,7 @@ import (
 type World struct {
 	rng   *rand.Rand
 	gates *rand.Rand // see gates.go
+	again *rand.Rand // of retries, for the same reason
 	ready map[string]bool
 	seed  uint64
 	now   time.Time
@@ -86,7 +87,7 @@ const pool events.PoolID = "sim"
 // NewWorld makes a world for a seed.
 func NewWorld(seed uint64, f Faults, open func(clock func() time.Time) backing) *World {
 	w := &World{
-		rng: rand.New(rand.NewPCG(seed, 0x5eed)), gates: rand.New(rand.NewPCG(seed, 0x9a7e)), seed: seed, now: epoch0, faults: f,
+		rng: rand.New(rand.NewPCG(seed, 0x5eed)), gates: rand.New(rand.NewPCG(seed, 0x9a7e)), again: rand.New(rand.NewPCG(seed, 0xa9a1)), seed: seed, now: epoch0, faults: f,
 		counts: map[string]int{}, ready: map[string]bool{}, declared: map[events.NodeID]events.CapacityUpdated{}, deaf: f.Deaf, fixed: true, offerTTL: 6 * time.Hour,
 	}
 	if w.rng.IntN(4) == 0 {

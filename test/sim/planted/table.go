@@ -4,7 +4,7 @@ import "slices"
 
 // Bugs is the table of all that are planted.
 func Bugs() []Bug {
-	return slices.Concat(fences(), workers(), atomicity(), timers(), outbox(), transitions(), budgets(), groups(), capacity(), waits(), lists())
+	return slices.Concat(fences(), workers(), atomicity(), timers(), outbox(), transitions(), carrying(), budgets(), groups(), capacity(), waits(), lists())
 }
 
 func bug(name, breaks string, edits ...Edit) Bug {
@@ -17,6 +17,7 @@ const (
 	decideFile   = "shared/domain/pipeline/decide.go"
 	applyFile    = "shared/domain/pipeline/apply.go"
 	advanceFile  = "shared/domain/pipeline/advance.go"
+	carryFile    = "shared/domain/pipeline/carry.go"
 	dueFile      = "shared/domain/pipeline/due.go"
 	statesFile   = "shared/domain/pipeline/states.go"
 	groupFile    = "shared/domain/pipeline/group.go"
