@@ -37,8 +37,8 @@ func runOf(id string) string {
 
 var actions = []action{
 	{
-		path: "/runs/{id}/cancel", title: "Cancel this run?", button: "Cancel the run", danger: true, reason: "Why (shown with the run)",
-		says: "Its jobs end now, and what they did is undone where they said how. After that no success of it counts.",
+		path: "/runs/{id}/cancel", title: "Cancel this run?", button: "Cancel the run", danger: true, reason: "Reason (shown with the run)",
+		says: "Its jobs stop now. Clean-up that they declared still runs.",
 		back: backToRun,
 		do: func(c *Console, ctx context.Context, r *http.Request, id string) (string, error) {
 			_, err := c.api.CancelRun(ctx, id, r.PostFormValue("reason"))
@@ -46,8 +46,8 @@ var actions = []action{
 		},
 	},
 	{
-		path: "/jobs/{id}/cancel", title: "Cancel the job %s?", button: "Cancel the job", danger: true, reason: "Why (shown with the job)",
-		says: "It ends now. Jobs that need it are skipped.",
+		path: "/jobs/{id}/cancel", title: "Cancel job %s?", button: "Cancel the job", danger: true, reason: "Reason (shown with the job)",
+		says: "It stops now. Jobs that need it are skipped.",
 		back: backToRun,
 		do: func(c *Console, ctx context.Context, r *http.Request, id string) (string, error) {
 			_, err := c.api.CancelJob(ctx, id, r.PostFormValue("reason"))
@@ -55,8 +55,8 @@ var actions = []action{
 		},
 	},
 	{
-		path: "/runs/{id}/retry", title: "Run it once more?", button: "Retry",
-		says: "A new run of the same file, commit and event begins. This one stays as it is.",
+		path: "/runs/{id}/retry", title: "Re-run this run?", button: "Re-run",
+		says: "A new run of the same file, commit and event starts. This one stays as it is.",
 		back: backToRun,
 		do: func(c *Console, ctx context.Context, r *http.Request, id string) (string, error) {
 			made, err := c.api.RetryRun(ctx, id, r.PostFormValue("once"))
@@ -64,8 +64,8 @@ var actions = []action{
 		},
 	},
 	{
-		path: "/jobs/{id}/approve", title: "Approve %s?", button: "Approve", reason: "A note (shown with the job)",
-		says: "The jobs that need it go on at once. An approval cannot be taken back.",
+		path: "/jobs/{id}/approve", title: "Approve job %s?", button: "Approve", reason: "Note (shown with the job)",
+		says: "Jobs that need it start at once. This cannot be undone.",
 		back: backToRun,
 		do: func(c *Console, ctx context.Context, r *http.Request, id string) (string, error) {
 			_, err := c.api.Approve(ctx, id, r.PostFormValue("reason"))
@@ -73,7 +73,7 @@ var actions = []action{
 		},
 	},
 	{
-		path: "/jobs/{id}/refuse", title: "Refuse %s?", button: "Refuse", danger: true, reason: "Why (shown with the job)",
+		path: "/jobs/{id}/refuse", title: "Reject job %s?", button: "Reject", danger: true, reason: "Reason (shown with the job)",
 		says: "It fails, and jobs that need it are skipped.",
 		back: backToRun,
 		do: func(c *Console, ctx context.Context, r *http.Request, id string) (string, error) {
@@ -82,8 +82,8 @@ var actions = []action{
 		},
 	},
 	{
-		path: "/triggers/{id}/replay", title: "Work on this delivery again?", button: "Replay",
-		says: "What it started is not started again; what it could not start may be now.",
+		path: "/triggers/{id}/replay", title: "Replay this delivery?", button: "Replay",
+		says: "Runs that it started are not started again; what it could not start may start now.",
 		back: func(id string) string { return "/triggers/" + id },
 		do: func(c *Console, ctx context.Context, _ *http.Request, id string) (string, error) {
 			_, err := c.api.ReplayDelivery(ctx, id)
@@ -92,7 +92,7 @@ var actions = []action{
 	},
 	{
 		path: "/deadletters/{id}/replay", title: "Send this event again?", button: "Send again",
-		says: "It goes to what did not take it. Taken twice it does no harm.",
+		says: "It is sent to the function that did not take it. Taking it twice does no harm.",
 		back: func(string) string { return "/events#deadletters" },
 		do: func(c *Console, ctx context.Context, _ *http.Request, id string) (string, error) {
 			_, err := c.api.ReplayDeadLetter(ctx, id)
@@ -100,8 +100,8 @@ var actions = []action{
 		},
 	},
 	{
-		path: "/deadletters/{id}/discard", title: "Drop this event for good?", button: "Drop it", danger: true,
-		says: "It is gone from here. What stands in the ledgers stays.",
+		path: "/deadletters/{id}/discard", title: "Discard this event?", button: "Discard", danger: true,
+		says: "It is removed from the dead letters. Nothing else changes.",
 		back: func(string) string { return "/events#deadletters" },
 		do: func(c *Console, ctx context.Context, _ *http.Request, id string) (string, error) {
 			return "", c.api.DiscardDeadLetter(ctx, id)
@@ -109,7 +109,7 @@ var actions = []action{
 	},
 	{
 		path: "/tokens/{id}/revoke", title: "Revoke this token?", button: "Revoke", danger: true,
-		says: "Whoever shows it is refused from now on.",
+		says: "Calls with it are refused from now on.",
 		back: func(string) string { return "/access#tokens" },
 		do: func(c *Console, ctx context.Context, _ *http.Request, id string) (string, error) {
 			return "", c.api.RevokeToken(ctx, id)

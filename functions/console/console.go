@@ -41,6 +41,7 @@ type Console struct {
 	pages   map[string]*template.Template
 	assets  *assets
 	indexes indexes
+	steps   runSteps
 	closing context.Context
 	close   context.CancelFunc
 }
@@ -83,6 +84,8 @@ func (c *Console) handler() http.Handler {
 	get := func(path string, show pageFunc) { mux.Handle("GET "+path, c.page(show)) }
 	get("/{$}", c.showRuns)
 	get("/runs/{run}", c.showRun)
+	get("/run", c.showNewRun)
+	mux.HandleFunc("POST /run", c.startRun)
 	get("/queue", c.showQueue)
 	get("/capacity", c.showCapacity)
 	get("/jobs/{id}", c.showLog)

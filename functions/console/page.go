@@ -68,7 +68,7 @@ func (c *Console) write(w http.ResponseWriter, r *http.Request, v view) {
 	if cookie, err := r.Cookie(themeCookie); err == nil && (cookie.Value == "dark" || cookie.Value == "light") {
 		v.Theme = cookie.Value
 	}
-	if v.Status == 0 {
+	if v.Page != "fault" {
 		if me, err := c.api.Me(r.Context()); err == nil {
 			v.Me = &me
 		}

@@ -22,6 +22,8 @@ type runPage struct {
 	Axis      []tick
 	Took      time.Duration
 	Notes     []note
+	Views     []filterLink // of the jobs
+	Fall      *waterfall   // instead of the list of jobs
 }
 
 // jobGroup is a job, or the jobs of a matrix.
@@ -74,6 +76,14 @@ func (c *Console) showRun(r *http.Request) (view, error) {
 	p, err := c.gatherRun(r.Context(), r.PathValue("run"))
 	if err != nil {
 		return view{}, err
+	}
+	const byTime = "waterfall"
+	shown := r.URL.Query().Get("view")
+	p.Views = []filterLink{{"Jobs", "/runs/" + p.ID, shown != byTime}, {"Waterfall", "/runs/" + p.ID + "?view=" + byTime, shown == byTime}}
+	if shown == byTime {
+		if p.Fall, err = c.drawWaterfall(r.Context(), r, &p); err != nil {
+			return view{}, err
+		}
 	}
 	title := p.Look.Word + " · " + cmp.Or(p.Pipeline, short(p.ID))
 	live := "run=" + p.ID

@@ -29,6 +29,7 @@ func (c *Console) funcs() template.FuncMap {
 		"join":     strings.Join,
 		"add":      func(a, b int) int { return a + b },
 		"clip":     clip,
+		"may":      may,
 		"permille": func(n int) string { return fmt.Sprintf("%d.%d%%", n/10, n%10) },
 	}
 }

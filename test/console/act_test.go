@@ -52,7 +52,7 @@ func TestLive(t *testing.T) {
 	b.visit("/runs/" + run)
 	b.stay()
 	b.reads("#job-first", "Running")
-	b.reads("#job-second", "needs first")
+	b.reads("#job-second", "Needs first")
 	address := strings.TrimPrefix(s.URL, "http://")
 	s.stop()
 	b.allow = []string{"ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_CONNECTION_RESET", "ERR_EMPTY_RESPONSE", "Failed to load resource", "htmx:sendError", "htmx:responseError"}
@@ -85,7 +85,7 @@ func TestActions(t *testing.T) {
 	b := open(t, s)
 	run := s.submit(asks, push)
 	b.visit("/runs/" + run)
-	b.reads(".callout", "waits for somebody")
+	b.reads(".callout", "waiting for approval")
 	b.press(`.callout a[href$="/approve"]`, "fine by me", "dialog .primary")
 	b.reads(".fact-state", "Failed") // what comes after it fails
 	b.reads("#job-gate", "Succeeded")
@@ -95,7 +95,7 @@ func TestActions(t *testing.T) {
 		at := eval[string](b, "location.pathname")
 		return strings.HasPrefix(at, "/runs/") && at != "/runs/"+run
 	})
-	b.reads(".callout", "waits for somebody")
+	b.reads(".callout", "waiting for approval")
 	b.press(`.callout a[href$="/refuse"]`, "not now", "dialog .danger.primary")
 	b.reads(".fact-state", "Failed")
 

@@ -59,7 +59,7 @@ func TestReadsWithoutScripts(t *testing.T) {
 	c := s.let()
 	for path, want := range map[string]string{
 		"/": "Release", "/runs/" + s.run: "Go live?", "/jobs/" + s.run + ".build": "compile package", "/queue": "Go live?",
-		"/capacity": "local", "/events": "job.completed", "/triggers": "Nothing came from outside yet", "/access": "admin",
+		"/capacity": "local", "/events": "job.completed", "/triggers": "No deliveries yet", "/access": "admin",
 	} {
 		res, err := c.Get(s.URL + path)
 		if err != nil {

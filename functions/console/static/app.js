@@ -112,9 +112,14 @@
   document.addEventListener('htmx:afterSwap', tick);
 
   // What people opened or folded stays so when the page is made anew.
+  const folded = new WeakSet();
+  document.addEventListener('click', (e) => {
+    const summary = e.target.closest('summary');
+    if (summary) folded.add(summary.parentNode);
+  });
   if (window.Idiomorph) {
     const keep = Idiomorph.defaults.callbacks;
-    keep.beforeAttributeUpdated = (name, node) => !(name === 'open' && node.nodeName === 'DETAILS');
+    keep.beforeAttributeUpdated = (name, node) => !(name === 'open' && folded.has(node));
   }
 
   // Dialogs -----------------------------------------------------------------
