@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/relevo-ci/relevo/events"
-	"github.com/relevo-ci/relevo/shared/domain/pipeline"
 	"github.com/relevo-ci/relevo/shared/fn"
 	"github.com/relevo-ci/relevo/shared/protocol"
 	"github.com/relevo-ci/relevo/shared/state"
@@ -106,7 +105,7 @@ func (c *Clock) Tick(ctx context.Context) (next, now time.Time, err error) {
 			errs = append(errs, err)
 		}
 	}
-	errs = append(errs, w.wait())
+	errs = append(errs, w.wait(), c.fill(ctx, due))
 	if len(due) == batch {
 		next = moment.Now
 	}
@@ -164,9 +163,6 @@ func (c *Clock) fire(ctx context.Context, w *work, d protocol.DueIn, grace bool)
 		res, err = c.Access.Fire(ctx, d.Partition, d.Name)
 	default:
 		res, again, err = c.Runs.Fire(ctx, d.Name, grace)
-		if run, _, ok := pipeline.ParseSubject(d.Name); ok && err == nil && c.Views != nil {
-			err = c.Views.Show(ctx, run)
-		}
 	}
 	if errors.Is(err, protocol.ErrConflict) {
 		return nil // it moved on by itself

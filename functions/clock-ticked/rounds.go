@@ -5,9 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/relevo-ci/relevo/events"
+	"github.com/relevo-ci/relevo/shared/domain/pipeline"
 	"github.com/relevo-ci/relevo/shared/protocol"
 	"github.com/relevo-ci/relevo/shared/state"
 	"github.com/relevo-ci/relevo/shared/view"
@@ -107,6 +111,20 @@ func (c *Clock) again(ctx context.Context, p protocol.Partition) error {
 		return nil
 	}
 	return c.Views.Again(ctx, p)
+}
+
+// fill shows the runs that time works on, where they have no rows.
+func (c *Clock) fill(ctx context.Context, due []protocol.DueIn) error {
+	seen := map[events.RunID]bool{}
+	for _, d := range due {
+		if run, _, ok := pipeline.ParseSubject(d.Name); ok && !strings.Contains(string(d.Partition), ":") {
+			seen[run] = true
+		}
+	}
+	if c.Views == nil || len(seen) == 0 {
+		return nil
+	}
+	return c.Views.Fill(ctx, slices.Sorted(maps.Keys(seen))...)
 }
 
 // mend puts right the rows of live runs, so many at a time.

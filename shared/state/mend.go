@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"github.com/relevo-ci/relevo/events"
 	"github.com/relevo-ci/relevo/shared/domain/pipeline"
@@ -81,13 +82,28 @@ func (v *Views) rowsOf(ctx context.Context, id events.RunID, known uint64) ([]vi
 	return rows, version, nil
 }
 
-// Show puts the rows of a run as its document is now.
-func (v *Views) Show(ctx context.Context, id events.RunID) error {
-	rows, _, err := v.rowsOf(ctx, id, 0)
-	if err != nil {
-		return err
+// Fill puts the rows of those runs that have none, which Mend does not find.
+func (v *Views) Fill(ctx context.Context, ids ...events.RunID) error {
+	names := make([]string, len(ids))
+	for i, id := range ids {
+		names[i] = string(id)
 	}
-	return v.View.Put(ctx, rows...)
+	known, err := v.View.Get(ctx, view.Runs, names...)
+	if err != nil {
+		return fmt.Errorf("state: look for rows: %w", err)
+	}
+	var errs []error
+	for _, id := range ids {
+		if slices.ContainsFunc(known, func(r view.Row) bool { return r.ID == string(id) }) {
+			continue
+		}
+		rows, _, err := v.rowsOf(ctx, id, 0)
+		if err == nil {
+			err = v.View.Put(ctx, rows...)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // Again projects every document of a partition once more.

@@ -8,6 +8,7 @@ import (
 	"github.com/relevo-ci/relevo/events"
 	"github.com/relevo-ci/relevo/shared/domain/pipeline"
 	"github.com/relevo-ci/relevo/shared/protocol"
+	"github.com/relevo-ci/relevo/shared/state"
 	"github.com/relevo-ci/relevo/shared/view"
 	"github.com/relevo-ci/relevo/shared/view/viewtest"
 )
@@ -88,19 +89,22 @@ func TestMendGoesOnFromWhereItWas(t *testing.T) {
 	}
 }
 
-// TestShowOfWhatIsGone: there is nothing to show, and no row comes of it.
-func TestShowOfWhatIsGone(t *testing.T) {
+// TestFillPutsWhatIsMissing: what is gone has no row, what has one is left alone.
+func TestFillPutsWhatIsMissing(t *testing.T) {
 	v := view.NewMemory()
 	views, runs, _ := listed(v)
-	if err := views.Show(t.Context(), "01J00000000000000000000009"); err != nil {
-		t.Error(err)
-	}
 	if _, err := runs.Create(t.Context(), "api", asked(t, "01J00000000000000000000001")); err != nil {
 		t.Fatal(err)
 	}
+	if err := (&state.Views{View: broken{v}, Store: views.Store}).Fill(t.Context(), "01J00000000000000000000001"); err != nil {
+		t.Errorf("a row that is there is put: %v", err)
+	}
 	views.View = view.NewMemory()
-	if err := views.Show(t.Context(), "01J00000000000000000000001"); err != nil {
+	if err := views.Fill(t.Context(), "01J00000000000000000000009", "01J00000000000000000000001"); err != nil {
 		t.Error(err)
+	}
+	if n := count(t, views.View, view.Runs, view.All); n != 1 {
+		t.Errorf("%d runs", n)
 	}
 	if n := count(t, views.View, view.Jobs, view.All); n != 2 {
 		t.Errorf("%d jobs", n)
