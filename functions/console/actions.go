@@ -55,7 +55,16 @@ var actions = []action{
 		},
 	},
 	{
-		path: "/runs/{id}/retry", title: "Re-run this run?", button: "Re-run",
+		path: "/runs/{id}/retry-failed", title: "Re-run failed jobs?", button: "Re-run failed jobs",
+		says: "A new run starts with the jobs that did not succeed, and those that need them. The others are carried over with their outputs. This run stays as it is.",
+		back: backToRun,
+		do: func(c *Console, ctx context.Context, r *http.Request, id string) (string, error) {
+			made, err := c.api.RetryFailed(ctx, id, r.PostFormValue("once"))
+			return "/runs/" + made.Run, err
+		},
+	},
+	{
+		path: "/runs/{id}/retry", title: "Re-run all jobs?", button: "Re-run all jobs",
 		says: "A new run of the same file, commit and event starts. This one stays as it is.",
 		back: backToRun,
 		do: func(c *Console, ctx context.Context, r *http.Request, id string) (string, error) {

@@ -143,6 +143,9 @@ func jobNote(j client.Job) string {
 	asked, started, ended := jobTimes(j)
 	from := cmp.Or(started, asked)
 	l := jobLook(j)
+	if j.CarriedFrom != "" {
+		return "Carried over"
+	}
 	if !ended.IsZero() && !from.IsZero() && l.Class != "skip" {
 		return l.Word + " · " + span(ended.Sub(from))
 	}

@@ -98,7 +98,7 @@ func (c *Console) gatherRun(ctx context.Context, id string) (runPage, error) {
 	if err != nil {
 		return runPage{}, err
 	}
-	p := runPage{Run: run, Look: runLook(run), Graph: drawGraph(run), Took: c.took(run.RunSummary)}
+	p := runPage{Run: run, Look: summaryLook(run.RunSummary), Graph: drawGraph(run), Took: c.took(run.RunSummary)}
 	why := map[string]client.JobExplanation{}
 	if x, err := c.api.Explain(ctx, id); err == nil { // the page stands without it
 		p.Says = x.Says
@@ -131,12 +131,15 @@ func (c *Console) took(r client.RunSummary) time.Duration {
 }
 
 func (c *Console) jobRow(j client.Job, why client.JobExplanation, from, end time.Time) jobRow {
-	row := jobRow{Job: j, Look: jobLook(j), Says: why.Says, Until: why.Until, Before: why.Before, HasLog: len(j.Attempts) > 0}
+	row := jobRow{Job: j, Look: jobLook(j), Says: why.Says, Until: why.Until, Before: why.Before, HasLog: len(j.Attempts) > 0 || j.CarriedFrom != ""}
 	for _, n := range why.Passed {
 		row.Passed = append(row.Passed, passed{string(n.Node), n.Reason})
 	}
 	if j.Final() && row.Look.Class == "ok" {
 		row.Says = ""
+	}
+	if j.CarriedFrom != "" {
+		row.Says = j.Reason
 	}
 	asked, started, ended := jobTimes(j)
 	row.Started = started

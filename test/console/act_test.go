@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 
@@ -110,6 +111,52 @@ func TestActions(t *testing.T) {
 	}
 	b.visit("/access")
 	b.reads("main", "cancelPipeline")
+}
+
+const halves = `name: Halves
+jobs:
+  build: {outputs: {v: "${{ steps.x.outputs.v }}"}, steps: [{id: x, run: 'echo compiled; echo v=1.2 >> $RELEVO_OUTPUT; echo built >> %[1]s.built'}]}
+  test: {needs: build, steps: [{run: 'test -e %[1]s'}]}
+  ship: {needs: [build, test], steps: [{run: 'echo shipped ${{ needs.build.outputs.v }}'}]}
+`
+
+// TestRetryFailed: of a run that failed only what failed runs again; the rest is
+// shown as what it is, and leads to the log of where it ran.
+func TestRetryFailed(t *testing.T) {
+	s := start(t, "", "127.0.0.1:0")
+	b := open(t, s)
+	gate := t.TempDir() + "/gate"
+	run := s.submit(fmt.Sprintf(halves, gate), push)
+	b.visit("/runs/" + run)
+	b.reads(".fact-state", "Failed")
+	touch(t, gate)
+	b.press(`a[href$="/retry-failed"]`, "", "dialog .primary")
+	until(t, "the page of the new run", func() bool {
+		at := eval[string](b, "location.pathname")
+		return strings.HasPrefix(at, "/runs/") && at != "/runs/"+run
+	})
+	b.reads(".fact-state", "Succeeded")
+	b.reads("#job-build", "Succeeded")
+	b.reads("#job-build", "arried over from run "+run) // as a sentence
+	b.reads("#job-test", "Succeeded")
+	next := s.ended(strings.TrimPrefix(eval[string](b, "location.pathname"), "/runs/"))
+	if j := next.Jobs; j[0].CarriedFrom != run+".build" || len(j[0].Attempts) != 0 || len(j[1].Attempts) != 1 || len(j[2].Attempts) != 1 {
+		t.Errorf("its jobs: %+v", j)
+	}
+	if n := eval[int](b, `document.querySelectorAll("a[href$='/retry-failed']").length`); n != 0 {
+		t.Error("nothing failed, and that is offered to run again")
+	}
+	if built, err := os.ReadFile(gate + ".built"); err != nil || string(built) != "built\n" {
+		t.Errorf("built %q, %v", built, err)
+	}
+	b.visit("/runs/" + next.ID + "?view=waterfall")
+	b.reads("#fall-build", "Succeeded")
+	b.visit("/runs/" + next.ID)
+	b.do(chromedp.Click("#job-build a.cover", chromedp.NodeVisible), chromedp.WaitVisible("#log"))
+	b.reads("#log", "compiled")
+	if at := eval[string](b, "location.pathname"); at != "/jobs/"+run+".build" {
+		t.Errorf("the log is shown at %s", at)
+	}
 }
 
 // TestForged: what pages of other origins send, or pages without the proof of
