@@ -159,7 +159,8 @@ func (m *machine) start(ctx context.Context, p *parts, cfg config.Config, fate b
 				"process": "unix://" + filepath.Join(p.sockets(), inprocess.SocketName),
 				"docker":  "unix://" + containerSockets + "/" + inprocess.SocketName,
 			},
-			Image: map[string]string{"docker": m.image},
+			Image:  map[string]string{"docker": m.image},
+			Bereft: p.bereft(),
 		},
 	})
 	if err != nil {
@@ -175,6 +176,15 @@ func (m *machine) start(ctx context.Context, p *parts, cfg config.Config, fate b
 
 // containerSockets is where the report socket is in containers.
 const containerSockets = "/relevo/sockets"
+
+// bereft is when workers give up on this process: none comes after it that would
+// know of them where its state goes with it.
+func (p *parts) bereft() time.Duration {
+	if p.temp {
+		return 10 * time.Second
+	}
+	return 0
+}
 
 func (p *parts) sockets() string { return filepath.Join(p.dir, "run") }
 

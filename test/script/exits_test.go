@@ -161,8 +161,40 @@ func (s *stage) wantCancelled() {
 	}
 }
 
+// TestKilledRunLeavesNothingRunning: nobody comes back for what a run left, so its
+// workers end by themselves, with all that their steps began.
+func TestKilledRunLeavesNothingRunning(t *testing.T) {
+	for name, flags := range map[string][]string{"process": nil, "docker": inDocker} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t)
+			p := s.start(append([]string{"run", s.file("stubborn.yaml", stubborn)}, flags...)...)
+			s.await("begun", "begun")
+			left := s.agents
+			if name == "docker" {
+				c := s.container()
+				t.Cleanup(func() {
+					docker(t, "rm", "--force", c.ID)
+					docker(t, append([]string{"network", "rm"}, networks(t, c.Installation)...)...)
+				})
+				left = func() []int {
+					if docker(t, "inspect", "--format", "{{.State.Running}}", c.ID) == "true" {
+						return []int{1}
+					}
+					return nil
+				}
+			}
+			if len(left()) == 0 {
+				t.Fatal("there is no worker")
+			}
+			p.signal(syscall.SIGKILL)
+			eventually(t, "no worker is left", func() bool { return len(left()) == 0 })
+		})
+	}
+}
+
 // TestSecondInterruptLeavesAtOnce: whoever cannot wait may leave; the agent
-// notices later that its control plane is gone.
+// notices that its control plane is gone.
 func TestSecondInterruptLeavesAtOnce(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
@@ -176,6 +208,7 @@ func TestSecondInterruptLeavesAtOnce(t *testing.T) {
 	if err != nil || len(text) == 0 || !strings.HasSuffix(string(text), "}\n") {
 		t.Errorf("the events are not whole: %v, %d bytes", err, len(text))
 	}
+	eventually(t, "no worker is left", func() bool { return len(s.agents()) == 0 })
 }
 
 // TestEventsAreWrittenAsTheyHappen: who follows the file sees the run.

@@ -6,9 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/relevo-ci/relevo/shared/agent/spool"
@@ -57,6 +59,9 @@ type Config struct {
 	Spool    *spool.Spool
 	// Heartbeat is the longest silence.
 	Heartbeat time.Duration
+	// Bereft is for how long nothing may listen where reports go before the attempt
+	// counts as gone; 0: for ever.
+	Bereft time.Duration
 	// OnCancel is told, once, why the job is to be cancelled.
 	OnCancel func(reason string)
 	// Log is for the people who run Relevo.
@@ -81,6 +86,7 @@ type Reporter struct {
 	buffer    []byte
 	cancelled bool
 	refused   time.Time // since when the token is refused
+	bereft    time.Time // since when nothing listens
 	lastSent  time.Time
 	pending   time.Time // since when something waits to be sent
 }
@@ -281,17 +287,32 @@ func (r *Reporter) cancel(reason string) {
 // post sends once, and judges refusals.
 func (r *Reporter) post(ctx context.Context, report *execution.Report) (execution.Reply, error) {
 	reply, err := r.Sender.Post(ctx, report)
+	if nobodyListens(err) {
+		return reply, r.within(&r.bereft, r.Bereft, err)
+	}
+	r.bereft = time.Time{}
 	if !errors.Is(err, ErrRefused) {
 		r.refused = time.Time{}
 		return reply, err
 	}
-	if r.refused.IsZero() {
-		r.refused = time.Now()
+	return reply, r.within(&r.refused, refusedFor, err)
+}
+
+// nobodyListens tells that there is no server, as against one that is slow.
+func nobodyListens(err error) bool {
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist)
+}
+
+// within notes since when there is this error; once that is too long the attempt
+// is gone.
+func (r *Reporter) within(since *time.Time, limit time.Duration, err error) error {
+	if since.IsZero() {
+		*since = time.Now()
 	}
-	if time.Since(r.refused) >= refusedFor {
-		err = fmt.Errorf("%w: %w", ErrGone, err)
+	if limit > 0 && time.Since(*since) >= limit {
+		return fmt.Errorf("%w: %w", ErrGone, err)
 	}
-	return reply, err
+	return err
 }
 
 // pause waits before the next try; the error tells that there is to be none.

@@ -8,9 +8,12 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -268,6 +271,48 @@ func TestGone(t *testing.T) {
 			}
 			if err := <-run(t, r); !errors.Is(err, ErrGone) {
 				t.Errorf("%s: run: %v", name, err)
+			}
+		})
+	}
+}
+
+// TestBereft: a worker that nobody comes back for ends once nothing listens any
+// more; a server that is slow, or comes back, is no reason, and others wait for ever.
+func TestBereft(t *testing.T) {
+	const limit = 10 * time.Second
+	dead := fmt.Errorf("report: %w", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)})
+	away := fmt.Errorf("report: %w", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ENOENT)})
+	for name, c := range map[string]struct {
+		judge func(int, *execution.Report) (error, error)
+		limit time.Duration
+		gone  bool
+	}{
+		"nobody listens":     {func(int, *execution.Report) (error, error) { return dead, nil }, limit, true},
+		"the socket is gone": {func(int, *execution.Report) (error, error) { return away, nil }, limit, true},
+		"another comes":      {func(int, *execution.Report) (error, error) { return dead, nil }, 0, false},
+		"slow":               {func(int, *execution.Report) (error, error) { return errAway, nil }, limit, false},
+		"now and then refused": {func(n int, _ *execution.Report) (error, error) {
+			if n%2 == 0 {
+				return dead, nil
+			}
+			return errAway, nil
+		}, limit, false},
+	} {
+		world(t, &plane{judge: c.judge}, func(t *testing.T, r *Reporter) {
+			r.Bereft = c.limit
+			begin := time.Now()
+			done := run(t, r)
+			if c.gone {
+				if err := <-done; !errors.Is(err, ErrGone) || time.Since(begin) < c.limit || time.Since(begin) > 3*c.limit {
+					t.Errorf("%s: after %v: %v", name, time.Since(begin), err)
+				}
+				return
+			}
+			pass(time.Hour)
+			select {
+			case err := <-done:
+				t.Errorf("%s: after %v: %v", name, time.Since(begin), err)
+			default:
 			}
 		})
 	}
