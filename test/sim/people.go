@@ -54,29 +54,33 @@ func (w *World) retryLater(id events.RunID, n int, spec pipeline.Spec) {
 
 // retry asks for what failed of a run once more, should it be over.
 func (w *World) retry(of events.RunID, n int, spec pipeline.Spec) {
-	id := runID(w.seed%1e16, n)
-	var refused error
-	ok := w.surely(func(p *process) error {
-		run, _, err := p.deps.Runs.Load(context.Background(), of)
-		if err != nil {
-			return err
-		}
-		req, err := run.Retry(run.Request().Trigger, true)
-		if refused = err; refused != nil {
-			return nil
-		}
-		req.Run = id
-		return w.create(p, req)
+	id, refused := runID(w.seed%1e16, n), ""
+	ok := w.surely(func(p *process) (err error) {
+		refused, err = w.tryRetry(p, of, id)
+		return err
 	})
-	w.note("retry %s as %s %v %v", of, id, refused, ok)
+	w.note("retry %s as %s %s %v", of, id, refused, ok)
 	w.checks.after("api")
 	switch {
-	case refused != nil:
-		w.count("retry refused: " + refused.Error())
+	case refused != "":
+		w.count("retry refused: " + refused)
 	case ok:
 		w.watch(id, spec)
 		w.retryLater(id, n, spec)
 	}
+}
+
+func (w *World) tryRetry(p *process, of, id events.RunID) (refused string, err error) {
+	run, _, err := p.deps.Runs.Load(context.Background(), of)
+	if err != nil {
+		return "", err
+	}
+	req, why := run.Retry(run.Request().Trigger, true)
+	if why != nil {
+		return fmt.Sprint(why), nil
+	}
+	req.Run = id
+	return "", w.create(p, req)
 }
 
 // watch lets a run's people act: who cancels it, or a job, and who opens a gate.
