@@ -46,7 +46,7 @@ var actions = []action{
 		},
 	},
 	{
-		path: "/jobs/{id}/cancel", title: "Cancel job %s?", button: "Cancel the job", danger: true, reason: "Reason (shown with the job)",
+		path: "/jobs/{id}/cancel", title: "Cancel job “%s”?", button: "Cancel the job", danger: true, reason: "Reason (shown with the job)",
 		says: "It stops now. Jobs that need it are skipped.",
 		back: backToRun,
 		do: func(c *Console, ctx context.Context, r *http.Request, id string) (string, error) {
@@ -73,7 +73,7 @@ var actions = []action{
 		},
 	},
 	{
-		path: "/jobs/{id}/approve", title: "Approve job %s?", button: "Approve", reason: "Note (shown with the job)",
+		path: "/jobs/{id}/approve", title: "Approve job “%s”?", button: "Approve", reason: "Note (shown with the job)",
 		says: "Jobs that need it start at once. This cannot be undone.",
 		back: backToRun,
 		do: func(c *Console, ctx context.Context, r *http.Request, id string) (string, error) {
@@ -82,7 +82,7 @@ var actions = []action{
 		},
 	},
 	{
-		path: "/jobs/{id}/refuse", title: "Reject job %s?", button: "Reject", danger: true, reason: "Reason (shown with the job)",
+		path: "/jobs/{id}/refuse", title: "Reject job “%s”?", button: "Reject", danger: true, reason: "Reason (shown with the job)",
 		says: "It fails, and jobs that need it are skipped.",
 		back: backToRun,
 		do: func(c *Console, ctx context.Context, r *http.Request, id string) (string, error) {

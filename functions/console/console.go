@@ -82,7 +82,7 @@ func (c *Console) Close() { c.close() }
 func (c *Console) handler() http.Handler {
 	mux := http.NewServeMux()
 	get := func(path string, show pageFunc) { mux.Handle("GET "+path, c.page(show)) }
-	get("/{$}", c.showRuns)
+	mux.Handle("GET /{$}", tidied(c.page(c.showRuns)))
 	get("/runs/{run}", c.showRun)
 	get("/run", c.showNewRun)
 	mux.HandleFunc("POST /run", c.startRun)
@@ -105,7 +105,10 @@ func (c *Console) handler() http.Handler {
 	mux.HandleFunc("POST /theme", c.setTheme)
 	mux.Handle("GET /static/{file}", c.assets)
 	// The same origin is the api's too: sign-in, and the links of its document.
-	for _, route := range []string{"/login", "/login/", "/logout", "/v1/", "/openapi.json", "/openapi.yaml"} {
+	for _, route := range []string{"/login", "/login/", "/logout"} {
+		mux.HandleFunc(route, c.signIn)
+	}
+	for _, route := range []string{"/v1/", "/openapi.json", "/openapi.yaml"} {
 		mux.Handle(route, c.API)
 	}
 	mux.HandleFunc("/", c.nowhere)

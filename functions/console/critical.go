@@ -103,7 +103,7 @@ func (f *waterfall) parts(run client.Run, spent map[phase]int64) {
 	at := 0
 	for _, p := range partNames {
 		n := max(spent[p.of], 0)
-		if n == 0 {
+		if n == 0 || p.of == between && n*100 < total {
 			continue
 		}
 		length := min(int(n*1000/total), 1000-at)

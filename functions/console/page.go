@@ -103,17 +103,22 @@ type fault struct {
 	Advice  string
 	Details []client.Detail
 	Login   bool
+	Again   bool // asking again may help
 }
 
 // trouble makes a page of an error, that says what to do.
 func (c *Console) trouble(r *http.Request, err error) view {
-	f := fault{Status: http.StatusBadGateway, Title: "Something went wrong", Advice: "Try again. If it stays so, the log of the server says more."}
+	f := fault{Status: http.StatusBadGateway, Title: "Something went wrong", Advice: "Try again. If it keeps happening, look into the server's log.", Again: r.Method == http.MethodGet}
 	var p *client.Problem
 	switch {
 	case errors.As(err, &p):
 		f.Status, f.Title, f.Detail, f.Details = p.Status, p.Title, p.Detail, p.Errors
-		f.Login = p.Status == http.StatusUnauthorized
+		f.Login = p.Status == http.StatusUnauthorized && !strings.Contains(p.Detail, byLink)
 		f.Advice = advice(p)
+		f.Again = r.Method == http.MethodGet && errors.Is(p, client.ErrUnavailable)
+		if title := faultTitles[p.Status]; title != "" {
+			f.Title = title
+		}
 	case errors.Is(err, context.Canceled):
 		f.Status = 499
 	default:
@@ -125,18 +130,30 @@ func (c *Console) trouble(r *http.Request, err error) view {
 // advice says what somebody can do about a problem.
 func advice(p *client.Problem) string {
 	switch {
+	case strings.Contains(p.Detail, byLink):
+		return "Such a link lets this browser in; it works once."
 	case p.Status == http.StatusUnauthorized:
 		return "Sign in, and you come back to this page."
 	case errors.Is(p, client.ErrDenied):
 		return "Ask an admin of the project for a role that allows it. On a server without sign-in, open the console on the machine that it runs on."
 	case errors.Is(p, client.ErrNotFound):
-		return "It may never have been, be gone (what is over is not kept for ever), or be of a project that you may not see. Look among the runs."
+		return "It may have been removed (what is over is kept for a limited time), or belong to a project that you cannot see."
 	case errors.Is(p, client.ErrConflict):
-		return "Something else was faster. Go back and look at how it stands now."
+		return "Its state has changed in the meantime. Go back and look again."
 	case errors.Is(p, client.ErrUnavailable):
-		return "The server is busy, starts, or lacks this part. Try again in a moment."
+		return "The server is busy or starting, or this part is not set up. Try again in a moment."
 	}
-	return "Go back and try it another way."
+	return "Go back and try again."
+}
+
+// byLink stands in what the api says where people are let in by a link alone.
+const byLink = "relevo login"
+
+// faultTitles are what the statuses mean to people.
+var faultTitles = map[int]string{
+	http.StatusUnauthorized: "Sign in to continue", http.StatusForbidden: "You do not have access", http.StatusNotFound: "Not found",
+	http.StatusConflict: "This is no longer possible", http.StatusTooManyRequests: "Too many requests",
+	http.StatusBadGateway: "Something went wrong", http.StatusServiceUnavailable: "Temporarily unavailable",
 }
 
 const themeCookie = "theme"

@@ -30,6 +30,8 @@ func (c *Console) funcs() template.FuncMap {
 		"add":      func(a, b int) int { return a + b },
 		"clip":     clip,
 		"may":      may,
+		"sentence": sentence,
+		"ticks":    ticks,
 		"permille": func(n int) string { return fmt.Sprintf("%d.%d%%", n/10, n%10) },
 	}
 }
@@ -127,6 +129,38 @@ func refName(ref string) string {
 func jobKey(id string) string {
 	_, key, _ := strings.Cut(id, ".")
 	return key
+}
+
+// sentence makes words of the name of an operation.
+func sentence(name string) string {
+	var b strings.Builder
+	for i, r := range visible(name) {
+		switch {
+		case i == 0:
+			r = unicode.ToUpper(r)
+		case unicode.IsUpper(r):
+			b.WriteByte(' ')
+			r = unicode.ToLower(r)
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// piece is a part of a text: code, where it stood between backticks.
+type piece struct {
+	Text string
+	Code bool
+}
+
+func ticks(text string) []piece {
+	var out []piece
+	for i, part := range strings.Split(text, "`") {
+		if part != "" {
+			out = append(out, piece{part, i%2 == 1})
+		}
+	}
+	return out
 }
 
 func plural(n int, one, many string) string {

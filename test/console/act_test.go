@@ -110,7 +110,7 @@ func TestActions(t *testing.T) {
 		t.Errorf("the run is %s: %s", r.State, r.Reason)
 	}
 	b.visit("/access")
-	b.reads("main", "cancelPipeline")
+	b.reads("main", "Cancel pipeline")
 }
 
 const halves = `name: Halves
@@ -203,7 +203,7 @@ func TestKeyboard(t *testing.T) {
 	b.keys(chromedp.KeyEvent("gr"))
 	b.reads(".runs", "One")
 	b.keys(chromedp.KeyEvent("/"), chromedp.KeyEvent("nothing like it\r"))
-	b.reads("main", "No run is like that")
+	b.reads("main", "No matching runs")
 	b.keys(chromedp.KeyEvent("?"), chromedp.WaitVisible("#help[open]"))
 	b.visit("/")
 	b.keys(chromedp.KeyEvent("j"), chromedp.KeyEvent("\r"))
