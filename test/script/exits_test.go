@@ -164,6 +164,7 @@ func (s *stage) wantCancelled() {
 // TestKilledRunLeavesNothingRunning: nobody comes back for what a run left, so its
 // workers end by themselves, with all that their steps began.
 func TestKilledRunLeavesNothingRunning(t *testing.T) {
+	t.Parallel()
 	for name, flags := range map[string][]string{"process": nil, "docker": inDocker} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
