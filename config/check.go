@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -63,7 +64,7 @@ func (c Config) check() []error {
 	if _, err := c.Telemetry.HeaderMap(); err != nil {
 		refuse("OTEL_EXPORTER_OTLP_HEADERS", "%v", err)
 	}
-	for name, problem := range c.login() {
+	for name, problem := range c.apart() {
 		refuse(name, "%s", problem)
 	}
 	if f := c.Forges; (f.GitHubAppID == "") != (f.GitHubAppKey == "") {
@@ -79,12 +80,42 @@ func (c Config) check() []error {
 	return wrong
 }
 
+// problem tells what is wrong with where logs are kept, without its text, which
+// is a secret.
+func (l Logs) problem() string {
+	where := l.URL.Reveal()
+	if where == "" || filepath.IsAbs(where) {
+		return ""
+	}
+	u, err := url.Parse(where)
+	switch {
+	case err != nil || u.Scheme != "file" && u.Scheme != "s3":
+		return "it is neither a folder's whole path nor a URL that begins with file:// or s3://"
+	case u.User != nil:
+		return "credentials do not belong in it: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+	case u.Scheme == "file" && (u.Host != "" || !filepath.IsAbs(u.Path)):
+		return "a folder is file:/// and its whole path"
+	case u.Scheme == "s3" && u.Host == "":
+		return "it names no bucket: s3://bucket"
+	}
+	return ""
+}
+
+// apart tells what is wrong by rules of its own, by setting.
+func (c Config) apart() map[string]string {
+	wrong := c.login()
+	if problem := c.Logs.problem(); problem != "" {
+		wrong["RELEVO_LOGS_URL"] = problem
+	}
+	return wrong
+}
+
 // login tells what keeps people from logging in, by setting.
 func (c Config) login() map[string]string {
-	if c.OIDC.Issuer == "" {
-		return nil
-	}
 	wrong := map[string]string{}
+	if c.OIDC.Issuer == "" {
+		return wrong
+	}
 	if c.OIDC.ClientID == "" {
 		wrong["RELEVO_OIDC_CLIENT_ID"] = "it is not set, and RELEVO_OIDC_ISSUER is"
 	}

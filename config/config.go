@@ -109,8 +109,9 @@ type Data struct {
 
 // Logs are what attempts wrote.
 type Logs struct {
-	// Where logs are kept once their attempt has ended: a folder, or a bucket by its
-	// URL. Unset: in the data folder; without one, as on Knative, they stay in Redis.
+	// Where logs are kept once their attempt has ended: a folder, or s3://bucket of
+	// whatever speaks S3, with ?region= and ?endpoint=, whose credentials are those of
+	// AWS's own variables (docs/deploy.md). Unset: in the data folder; without one, as on Knative, they stay in Redis.
 	URL Secret `env:"RELEVO_LOGS_URL"`
 }
 

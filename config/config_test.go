@@ -205,6 +205,23 @@ config: RELEVO_PUBLIC_URL: it is no URL that begins with http:// or https://`,
 	}
 }
 
+func TestWhereLogsAreKept(t *testing.T) {
+	for where, want := range map[string]string{
+		"/var/logs": "", "file:///var/logs": "", "s3://logs": "", "s3://logs?region=eu-west-1&endpoint=https://minio.example": "",
+		"logs": "neither a folder", "gs://h4x0r": "neither a folder", "azblob://h4x0r": "neither a folder", "https://h4x0r": "neither a folder", ":": "neither a folder",
+		"file://host/h4x0r": "whole path", "s3://": "names no bucket", "s3:///h4x0r": "names no bucket",
+		"s3://key:h4x0r@logs": "AWS_SECRET_ACCESS_KEY",
+	} {
+		_, err := config.Load(environment("RELEVO_LOGS_URL=" + where))
+		if want == "" && err != nil || want != "" && !strings.Contains(fmt.Sprint(err), "config: RELEVO_LOGS_URL: ") {
+			t.Errorf("%s: %v", where, err)
+		}
+		if text := fmt.Sprint(err); want != "" && (!strings.Contains(text, want) || strings.Contains(text, "h4x0r")) {
+			t.Errorf("%s: %s", where, text)
+		}
+	}
+}
+
 func TestSecretsDoNotShow(t *testing.T) {
 	c := load(t, "RELEVO_REDIS_URL=redis://u:h4x0r@h", "RELEVO_API_TOKEN=h4x0r")
 	raw, err := json.Marshal(c)

@@ -130,9 +130,9 @@ func (b built) service(s *servingv1.Service) {
 		if env.ValueFrom == nil {
 			continue
 		}
-		// These are for those who have some: docs/forges.md, docs/cloudevents.md.
+		// These are for those who have some: docs/forges.md, docs/cloudevents.md, docs/deploy.md.
 		ref := env.ValueFrom.SecretKeyRef
-		needless := ref.Name == "relevo-forges" || ref.Name == "relevo-events"
+		needless := slices.Contains([]string{"relevo-forges", "relevo-events", "relevo-logs"}, ref.Name)
 		if needless && (ref.Optional == nil || !*ref.Optional) {
 			b.Errorf("%s does not start without the key %s of %s", s.Name, ref.Key, ref.Name)
 		} else if !needless && !slices.Contains(secrets, ref.Name+"/"+ref.Key) {

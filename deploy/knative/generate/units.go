@@ -143,6 +143,7 @@ func (u unit) env() []corev1.EnvVar {
 	if u.serves("run-requested-cdevents") {
 		set("RELEVO_EVENTS_CDEVENTS", "true")
 	}
+	u.logs(secret)
 	u.forges(secret)
 	if u.serves("worker") {
 		set("RELEVO_SECRETS_DIR", secretsFolder)
@@ -173,11 +174,25 @@ const forgeSecrets = "relevo-forges"
 // need be none.
 const eventSecrets = "relevo-events"
 
+// logSecrets is the Secret of the bucket that logs are moved to; there need be
+// none.
+const logSecrets = "relevo-logs"
+
 func optional(secret string) *bool {
-	if secret == forgeSecrets || secret == eventSecrets {
+	switch secret {
+	case forgeSecrets, eventSecrets, logSecrets:
 		return ptr.Bool(true)
 	}
 	return nil
+}
+
+// logs tells who reads, moves or removes logs where they are moved to.
+func (u unit) logs(secret func(name, secret, key string)) {
+	if u.serves("api", "console", "run-completed-logs", "clock-ticked") {
+		secret("RELEVO_LOGS_URL", logSecrets, "url")
+		secret("AWS_ACCESS_KEY_ID", logSecrets, "access-key-id")
+		secret("AWS_SECRET_ACCESS_KEY", logSecrets, "secret-access-key")
+	}
 }
 
 // forges gives the unit what it needs of forges: who looks at signatures has the

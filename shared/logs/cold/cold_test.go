@@ -436,6 +436,7 @@ func TestOpen(t *testing.T) {
 	for where, ok := range map[string]bool{
 		t.TempDir() + "/a/b": true, "file://" + t.TempDir(): true, "mem://": true,
 		"file://host/x": false, "logs": false, "ftp://x/y": false, "": false, ":": false,
+		"mem://key:h4x0r@x": true, "ftp://key:h4x0r@x": false, // a test's own takes anything
 	} {
 		b, err := cold.Open(t.Context(), where)
 		if (err == nil) != ok {

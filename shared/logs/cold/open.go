@@ -2,9 +2,11 @@ package cold
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"gocloud.dev/blob"
@@ -26,16 +28,23 @@ func Open(ctx context.Context, where string) (*blob.Bucket, error) {
 		return files(u.Path)
 	case u.Scheme == memblob.Scheme:
 		return memblob.OpenBucket(nil), nil
+	case u.User != nil:
+		return nil, errors.New("cold: open bucket: its address holds credentials: they belong in the environment, as those of the driver")
 	}
-	b, err := blob.OpenBucket(ctx, where)
+	drivers := blob.DefaultURLMux()
+	if !drivers.ValidBucketScheme(u.Scheme) {
+		return nil, fmt.Errorf("cold: open bucket: this program knows no %q, only folders and %s", u.Scheme, strings.Join(drivers.BucketSchemes(), ", "))
+	}
+	b, err := drivers.OpenBucketURL(ctx, u)
 	if err != nil {
-		// The address may hold a password: it is not told.
-		if known := blob.DefaultURLMux().BucketSchemes(); !blob.DefaultURLMux().ValidBucketScheme(u.Scheme) {
-			return nil, fmt.Errorf("cold: open bucket: this program knows no %q, only folders and %s", u.Scheme, strings.Join(known, ", "))
-		}
-		return nil, fmt.Errorf("cold: open bucket: %w", err)
+		return nil, fmt.Errorf("cold: open bucket: %s", hidden(err, u.Scheme))
 	}
 	return b, nil
+}
+
+// hidden is an error without the address that drivers repeat: it is a secret.
+func hidden(err error, scheme string) string {
+	return regexp.MustCompile(regexp.QuoteMeta(scheme)+`://\S+`).ReplaceAllString(err.Error(), scheme+"://…")
 }
 
 // files keeps blobs in a folder. What a blob is its name tells: files beside it
