@@ -32,10 +32,17 @@ type logPage struct {
 
 // logInfo is what the script knows of a log.
 type logInfo struct {
-	Lines int    `json:"lines"`
-	Bytes int64  `json:"bytes"`
-	Over  bool   `json:"over"` // its attempt is
-	Folds []fold `json:"folds,omitempty"`
+	Lines int         `json:"lines"`
+	Bytes int64       `json:"bytes"`
+	Over  bool        `json:"over"` // its attempt is
+	Folds []fold      `json:"folds,omitempty"`
+	Lost  []lostLines `json:"-"`
+}
+
+// lostLines is how much of a log is lost at a line.
+type lostLines struct {
+	Line  int
+	Bytes int64
 }
 
 // logLine is a line as it is shown.
@@ -105,7 +112,11 @@ func (c *Console) index(ctx context.Context, job client.Job, attempt int) (*logI
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return i, logInfo{Lines: i.lines, Bytes: i.offset, Folds: slices.Clone(i.folds), Over: over}, nil
+	info := logInfo{Lines: i.lines, Bytes: i.offset, Folds: slices.Clone(i.folds), Over: over}
+	for _, l := range i.lost {
+		info.Lost = append(info.Lost, lostLines{Line: l.first, Bytes: l.to - l.from})
+	}
+	return i, info, nil
 }
 
 // showLog shows a log. Without the script it goes page by page.
@@ -165,6 +176,9 @@ func (c *Console) firstLines(r *http.Request, p *logPage) error {
 
 // lines reads some lines of a log.
 func (c *Console) lines(ctx context.Context, i *logIndex, job string, attempt, from, count int) ([]logLine, error) {
+	if len(i.lost) > 0 { // it never changes again
+		return c.linesAround(ctx, i, job, attempt, from, count)
+	}
 	at, n := i.from(from)
 	style := at.style
 	var out []logLine

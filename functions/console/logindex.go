@@ -36,6 +36,7 @@ type logIndex struct {
 	folds  []fold
 	open   []int // folds that have no end yet
 	whole  bool  // it never grows again
+	lost   []lostPart
 
 	partial []byte // of the line that has no end yet
 	long    bool   // more of it than is kept
@@ -99,6 +100,10 @@ func (i *logIndex) grow(ctx context.Context, api *client.Client, job string, att
 	}
 	if len(known.Gaps) > 0 {
 		i.take(known)
+		if err := i.locate(ctx, api, job, attempt, known.Gaps); err != nil {
+			i.whole = false
+			return err
+		}
 		return nil
 	}
 	at, err := api.Logs(ctx, job, client.LogOptions{Attempt: attempt, Offset: i.offset}, i)
@@ -113,7 +118,7 @@ func (i *logIndex) grow(ctx context.Context, api *client.Client, job string, att
 // take makes the api's index this one, of a log that bytes are lost of: the api
 // knows how many lines they were. Which parts could be folded nobody knows.
 func (i *logIndex) take(x client.LogIndex) {
-	i.offset, i.lines, i.every, i.whole = x.Size, int(x.Lines), x.Every, true
+	i.offset, i.lines, i.every, i.whole = x.Size, int(x.Lines), max(x.Every, 1), true
 	i.marks, i.folds, i.open, i.partial = nil, nil, nil, nil
 	for _, at := range x.Offsets {
 		i.marks = append(i.marks, mark{offset: at})
