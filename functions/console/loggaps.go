@@ -18,7 +18,7 @@ type lostPart struct {
 
 // Says tells people how much it is.
 func (l lostPart) Says() string {
-	return fmt.Sprintf("[%s of this log are missing: bytes %d to %d]", size(l.to-l.from), l.from, l.to)
+	return fmt.Sprintf(" [%s of this log is missing: bytes %d to %d]", size(l.to-l.from), l.from, l.to)
 }
 
 // locate finds the lines of the gaps of a log. Each is counted from the nearest place
@@ -48,6 +48,9 @@ func (i *logIndex) locate(ctx context.Context, api *client.Client, job string, a
 			return err
 		}
 		i.lost = append(i.lost, part)
+		if part.last-part.first > 2 {
+			i.folds = append(i.folds, fold{Start: part.first + 1, End: part.last - 1, Title: "lost"})
+		}
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ func TestLogWithAGap(t *testing.T) {
 	b.reads(".log-lost", "1.0 MiB at line")
 	b.reads(".log-size", "60,002")
 	b.do(chromedp.Click(".log-lost a"))
-	b.reads(".log-pane .k-gap", "1.0 MiB of this log are missing: bytes 1048576 to 2097152")
+	b.reads(".log-pane .k-gap", "1.0 MiB of this log is missing: bytes 1048576 to 2097152")
 	// The first line is the step's heading: each other's number is one more than it says.
 	for _, n := range []int{50_000, 45_000} {
 		b.do(chromedp.Evaluate("document.querySelector('#find').value = ''", nil), chromedp.SendKeys("#find", fmt.Sprintf("line %06d of", n)))
