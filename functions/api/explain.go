@@ -114,7 +114,7 @@ func (x *explainer) says() string {
 			parts = append(parts, fmt.Sprintf("%d %s", n, what))
 		}
 	}
-	return "of its jobs " + strings.Join(parts, ", ")
+	return "jobs: " + strings.Join(parts, ", ")
 }
 
 // job tells of one job.
@@ -143,11 +143,11 @@ func (x *explainer) job(j *pipeline.Job) client.JobExplanation {
 func ended(v events.Verdict, reason string) string {
 	switch v {
 	case events.Failed:
-		return "failed, by its own doing: " + reason
+		return "failed: " + reason
 	case events.Timeout:
 		return "timed out: " + reason
 	case events.Infra:
-		return "failed, by the platform's doing: " + reason
+		return "failed because of the platform: " + reason
 	case events.Rejected:
 		return "was rejected: " + reason
 	case events.Cancelled:

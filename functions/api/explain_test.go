@@ -47,7 +47,7 @@ func TestExplainTheWayOfAJob(t *testing.T) {
 	w.now = time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
 	id := w.submit(submission(chain))
 	e := w.explain(id)
-	if e.Run != id || e.State != "RUNNING" || e.Says != "of its jobs 2 waiting" {
+	if e.Run != id || e.State != "RUNNING" || e.Says != "jobs: 2 waiting" {
 		t.Errorf("run %+v", e)
 	}
 	build := says(t, e, "build", "waits in pool linux at place 1 of 1", "no node")
@@ -68,7 +68,7 @@ func TestExplainTheWayOfAJob(t *testing.T) {
 	says(t, w.explain(other), "build", "at place 1 of 1", "node n1 has free 0m cpu, the job asks for 4000m")
 
 	w.report(0, execution.End, "", &execution.Ending{Verdict: events.Failed, Reason: "exit 2"})
-	b := says(t, w.explain(id), "build", "attempt 1 failed, by its own doing: exit 2", "next attempt is asked for at 12:00:10 UTC, in 10s")
+	b := says(t, w.explain(id), "build", "attempt 1 failed: exit 2", "next attempt is asked for at 12:00:10 UTC, in 10s")
 	if b.State != "PENDING" || b.Retries.User != 0 || !b.Until.Equal(w.now.Add(10*time.Second)) {
 		t.Errorf("build %+v", b)
 	}
@@ -166,7 +166,7 @@ func TestBeforeListsTheAttemptsThatWereFollowed(t *testing.T) {
 	w.report(0, execution.End, "", &execution.Ending{Verdict: events.Failed, Reason: "exit 2"})
 	w.finish(1, "")
 	e := w.explain(id)
-	if got := e.Jobs[0].Before; len(got) != 1 || !strings.Contains(got[0], "attempt 1 failed, by its own doing: exit 2") {
+	if got := e.Jobs[0].Before; len(got) != 1 || !strings.Contains(got[0], "attempt 1 failed: exit 2") {
 		t.Errorf("before %q, %+v", got, e.Jobs[0])
 	}
 }

@@ -60,6 +60,7 @@ func TestReadsWithoutScripts(t *testing.T) {
 	for path, want := range map[string]string{
 		"/": "Release", "/runs/" + s.run: "Go live?", "/jobs/" + s.run + ".build": "compile package", "/queue": "Go live?",
 		"/capacity": "local", "/events": "job.completed", "/triggers": "No deliveries yet", "/access": "admin",
+		"/runs/" + s.run + "?view=waterfall": "Waiting for capacity", "/run": "Run pipeline", "/capacity?last=6h": "As of", "/?branch=main": "Branch: main",
 	} {
 		res, err := c.Get(s.URL + path)
 		if err != nil {

@@ -50,7 +50,7 @@ func stage(t *testing.T) scene {
 // pages are all that the console shows of a scene.
 func (s scene) pages() map[string]string {
 	return map[string]string{
-		"runs": "/", "run": "/runs/" + s.run, "run-failed": "/runs/" + s.failed, "waterfall": "/runs/" + s.run + "?view=waterfall", "new": "/run?from=" + s.run, "log": "/jobs/" + s.run + ".build", "queue": "/queue",
+		"runs": "/", "filters": "/?branch=main&state=succeeded", "run": "/runs/" + s.run, "run-failed": "/runs/" + s.failed, "waterfall": "/runs/" + s.run + "?view=waterfall", "new": "/run?from=" + s.run, "log": "/jobs/" + s.run + ".build", "queue": "/queue",
 		"capacity": "/capacity", "events": "/events", "triggers": "/triggers", "access": "/access", "approve": "/jobs/" + s.run + ".approve/approve", "missing": "/runs/none",
 	}
 }
