@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -8,6 +9,7 @@ import (
 
 	"github.com/relevo-ci/relevo/shared/limit"
 	"github.com/relevo-ci/relevo/shared/limit/limittest"
+	"github.com/relevo-ci/relevo/shared/redis"
 	"github.com/relevo-ci/relevo/shared/redis/server"
 )
 
@@ -76,5 +78,25 @@ func TestLimitsOfARedisThatIsAway(t *testing.T) {
 	e.Close()
 	if d, err := l.Wait(t.Context(), "caller", "ana", limit.Bound{Rate: 1, Burst: 1}); d != 0 || err == nil {
 		t.Errorf("a wait of %v, %v", d, err)
+	}
+}
+
+// BenchmarkLimits is what counting adds to a request.
+func BenchmarkLimits(b *testing.B) {
+	s, err := server.Start(b.Context(), b.TempDir(), server.Options{Fsync: server.FsyncNever})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = s.Stop(context.WithoutCancel(b.Context())) }()
+	store, err := redis.Open(b.Context(), s.URL(), redis.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer store.Close()
+	l := store.Limits()
+	for b.Loop() {
+		if _, err := l.Wait(b.Context(), "caller", "ana", limit.Bound{Rate: 1e6, Burst: 1 << 30}); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
