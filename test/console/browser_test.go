@@ -32,7 +32,7 @@ type browser struct {
 func open(t *testing.T, s *server) *browser {
 	t.Helper()
 	b := blank(t, s)
-	b.do(chromedp.Navigate(s.link), chromedp.WaitVisible("h1"))
+	b.do(chromedp.Navigate(s.entry()), chromedp.WaitVisible("h1"))
 	return b
 }
 

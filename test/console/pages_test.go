@@ -11,14 +11,23 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// TestAccessible holds each page, in dark and light, against axe-core: no fault
-// that is serious or worse.
-func TestAccessible(t *testing.T) {
+// TestPages looks at each page of one scene: what there is to read, how it looks, and
+// whether everybody can use it.
+func TestPages(t *testing.T) {
+	s := stage(t)
+	t.Run("Accessible", func(t *testing.T) { accessible(t, s) })
+	t.Run("ReadsWithoutScripts", func(t *testing.T) { readsWithoutScripts(t, s) })
+	t.Run("Screens", func(t *testing.T) { screens(t, s) })
+}
+
+// accessible holds each page, in dark and light, against axe-core: no fault that is
+// serious or worse.
+func accessible(t *testing.T, s scene) {
+	t.Helper()
 	axe, err := os.ReadFile(filepath.Join("testdata", "node_modules", "axe-core", "axe.min.js"))
 	if err != nil {
 		t.Fatalf("%v: run test/setup", err)
 	}
-	s := stage(t)
 	b := open(t, s.server)
 	b.allow = []string{"404 (Not Found)"}
 	for _, scheme := range []string{"light", "dark"} {
@@ -53,9 +62,9 @@ func TestStranger(t *testing.T) {
 	b.reads("main", "relevo login")
 }
 
-// TestReadsWithoutScripts: what there is to read stands in the pages themselves.
-func TestReadsWithoutScripts(t *testing.T) {
-	s := stage(t)
+// readsWithoutScripts: what there is to read stands in the pages themselves.
+func readsWithoutScripts(t *testing.T, s scene) {
+	t.Helper()
 	c := s.let()
 	for path, want := range map[string]string{
 		"/": "Release", "/runs/" + s.run: "Go live?", "/jobs/" + s.run + ".build": "compile package", "/queue": "Go live?",

@@ -55,10 +55,10 @@ func (s scene) pages() map[string]string {
 	}
 }
 
-// TestScreens shows each page in light and dark and on a phone: nothing may
-// stand out of the window. With -update it writes the pictures.
-func TestScreens(t *testing.T) {
-	s := stage(t)
+// screens shows each page in light and dark and on a phone: nothing may stand out
+// of the window. With -update it writes the pictures.
+func screens(t *testing.T, s scene) {
+	t.Helper()
 	b := open(t, s.server)
 	b.allow = []string{"404 (Not Found)"} // of the page that is not there
 	looks := []struct {

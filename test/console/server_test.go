@@ -185,6 +185,21 @@ func (s *server) ended(run string) client.Run {
 	return r
 }
 
+// entry is a link that lets a browser in: the one that was printed, once, and then
+// new ones.
+func (s *server) entry() string {
+	s.t.Helper()
+	if link := s.link; link != "" {
+		s.link = ""
+		return link
+	}
+	l, err := s.MakeLink(s.t.Context())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return l.URL
+}
+
 // let takes the link, as a browser would, and gives what keeps the session.
 func (s *server) let() *http.Client {
 	s.t.Helper()
@@ -193,7 +208,7 @@ func (s *server) let() *http.Client {
 		s.t.Fatal(err)
 	}
 	c := &http.Client{Jar: jar}
-	res, err := c.Get(s.link)
+	res, err := c.Get(s.entry())
 	if err != nil {
 		s.t.Fatal(err)
 	}
