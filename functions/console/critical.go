@@ -29,7 +29,7 @@ func (f *waterfall) critical(run client.Run, jobs map[string]*jobSpans) map[stri
 	for ok && !path[string(next.Key)] {
 		path[string(next.Key)] = true
 		f.Path = append([]string{string(next.Key)}, f.Path...)
-		jobs[string(next.Key)].spend(next, spent)
+		jobs[string(next.Key)].spend(spent)
 		var needs []client.Job
 		for _, id := range next.Needs {
 			needs = append(needs, byID[base(id)]...)
@@ -60,7 +60,7 @@ func latest(of []client.Job, jobs map[string]*jobSpans) (last client.Job, found 
 }
 
 // spend adds up what a job's time went into.
-func (j *jobSpans) spend(of client.Job, spent map[phase]int64) {
+func (j *jobSpans) spend(spent map[phase]int64) {
 	if len(j.below) == 0 {
 		spent[awaiting] += j.span.Millis
 		return

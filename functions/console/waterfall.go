@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -115,7 +116,11 @@ func (c *Console) drawWaterfall(ctx context.Context, r *http.Request, p *runPage
 			if one.Open = one.Open || asked; asked {
 				group.Open = true
 			}
-			if opened++; large && !asked && (!one.Open || opened > mostOpened) && len(one.Rows) > 0 {
+			wanted := asked || (one.Open || one.Look.Class == "run") && opened < mostOpened
+			if wanted {
+				opened++
+			}
+			if large && !wanted && len(one.Rows) > 0 {
 				one.Rows, one.Open = nil, false
 				one.More = "/runs/" + p.ID + "?view=waterfall&job=" + string(row.Key) + "#fall-" + string(row.Key)
 			}
@@ -276,7 +281,7 @@ func (f *waterfall) attempt(j client.Job, s client.WaterfallSpan) (spanRow, look
 		}
 	}
 	row := f.row(s, "c-"+l.Class, l)
-	row.Name = "Attempt " + fmt.Sprint(number)
+	row.Name = "Attempt " + strconv.Itoa(number)
 	provider, _ := s.Attributes["relevo.provider"].(string)
 	node, _ := s.Attributes["cicd.worker.name"].(string)
 	row.Note = strings.TrimSpace(provider + " on " + node)
