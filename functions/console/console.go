@@ -47,8 +47,9 @@ type Console struct {
 }
 
 // Routes are the patterns that a host with other HTTP functions gives to this
-// one.
-func Routes() []string { return []string{"/"} }
+// one: of sign-in what browsers ask for, which is the api's where there are no
+// pages.
+func Routes() []string { return []string{"/", "GET /login", "GET /login/", "POST /logout"} }
 
 // New makes the function. It fills in the defaults of c.
 func New(c *Console) fn.Function {

@@ -39,7 +39,7 @@ type Options struct {
 	Published func(id string)
 	// Ready tells whether events can be handled now; nil: always.
 	Ready func(context.Context) error
-	// Routes are the patterns (of http.ServeMux, without a method) of the HTTP
+	// Routes are the patterns (of http.ServeMux) of the HTTP
 	// functions by name. By default an HTTP function that is alone has "/", and
 	// one among others "/<name>/".
 	Routes map[string][]string

@@ -62,6 +62,24 @@ func TestStranger(t *testing.T) {
 	b.reads("main", "relevo login")
 }
 
+// TestSignOut ends the session: what follows asks who one is, and the link that let one
+// in does not do so again. Each is a page that says what to do.
+func TestSignOut(t *testing.T) {
+	s := start(t, "", "127.0.0.1:0")
+	link := s.link
+	b := open(t, s)
+	b.allow = []string{"401 (Unauthorized)", "403 (Forbidden)"}
+	b.visit("/access")
+	b.do(chromedp.Click(`form[action="/logout"] button`, chromedp.NodeVisible))
+	b.reads("h1", "Sign in to continue")
+	if n := eval[int](b, `document.querySelectorAll('main a[href^="/login"]').length`); n > 0 {
+		t.Error("it leads to a login that is not there")
+	}
+	b.do(chromedp.Navigate(link), chromedp.WaitVisible("h1"))
+	b.reads("main", "The link was used already")
+	b.reads("main", "it works once")
+}
+
 // readsWithoutScripts: what there is to read stands in the pages themselves.
 func readsWithoutScripts(t *testing.T, s scene) {
 	t.Helper()
