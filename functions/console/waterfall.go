@@ -3,6 +3,7 @@ package console
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -20,6 +21,7 @@ type waterfall struct {
 	Path   []string // the jobs of the critical path
 	Axis   []tick
 	Trace  string
+	Gone   bool // it is not kept any more
 
 	start time.Time
 	whole int64 // milliseconds
@@ -79,10 +81,12 @@ const (
 	mostOpened = 20
 )
 
-// drawWaterfall places a run's spans. It is nil where the run has no trace any
-// more.
+// drawWaterfall places a run's spans.
 func (c *Console) drawWaterfall(ctx context.Context, r *http.Request, p *runPage) (*waterfall, error) {
 	w, err := c.api.Waterfall(ctx, p.ID)
+	if errors.Is(err, client.ErrNotFound) { // the run is there: its trace was not kept so long
+		return &waterfall{Gone: true}, nil
+	}
 	if err != nil {
 		return nil, err
 	}

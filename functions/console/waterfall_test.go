@@ -88,6 +88,10 @@ func TestFall(t *testing.T) {
 	if s := one.Rows[3]; s.At != 300 || s.Len != 500 || s.Class != "c-ok" {
 		t.Errorf("the step is at %d for %d, %s", s.At, s.Len, s.Class)
 	}
+	webhook := f.top(client.WaterfallSpan{Name: "webhook push", Millis: 40, Attributes: map[string]any{"relevo.delivery.id": "D"}}, &runPage{Run: run})
+	if webhook.Log != "/triggers/D" || webhook.Class != "b-start" || webhook.Name != "webhook push" {
+		t.Errorf("what led to the run is %+v", webhook)
+	}
 	if waits := f.job(jobRow{Job: client.Job{Key: "later"}}, nil); len(waits.Segments)+len(waits.Rows) > 0 {
 		t.Errorf("a job that was not asked for has %v", waits)
 	}

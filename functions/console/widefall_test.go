@@ -67,3 +67,20 @@ func TestWideFall(t *testing.T) {
 		}
 	}
 }
+
+// TestFallThatIsGone: a run whose trace is not kept any more still has its page.
+func TestFallThatIsGone(t *testing.T) {
+	api := wide(t)
+	console := New(&Console{API: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/v1/traces/") {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		api.ServeHTTP(w, r)
+	})}).HTTP
+	w := httptest.NewRecorder()
+	console.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/runs/R?view=waterfall", nil))
+	if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "no longer kept") {
+		t.Errorf("%d", w.Code)
+	}
+}
