@@ -111,15 +111,12 @@
   setInterval(tick, 1000);
   document.addEventListener('htmx:afterSwap', tick);
 
-  // What people opened or folded stays so when the page is made anew.
-  const folded = new WeakSet();
-  document.addEventListener('click', (e) => {
-    const summary = e.target.closest('summary');
-    if (summary) folded.add(summary.parentNode);
-  });
+  // What people opened or folded stays so when the page is made anew, until the
+  // server thinks otherwise of it than before.
   if (window.Idiomorph) {
-    const keep = Idiomorph.defaults.callbacks;
-    keep.beforeAttributeUpdated = (name, node) => !(name === 'open' && folded.has(node));
+    Idiomorph.defaults.callbacks.beforeNodeMorphed = (was, is) => {
+      if (was.nodeName === 'DETAILS' && is.nodeName === 'DETAILS' && was.dataset.open === is.dataset.open) is.open = was.open;
+    };
   }
 
   // Dialogs -----------------------------------------------------------------
