@@ -82,8 +82,11 @@ var partNames = []struct {
 	of   phase
 	name string
 }{
-	{queued, "Waiting for capacity"}, {starting, "Starting workers"}, {running, "Running steps"},
-	{awaiting, "Waiting for approval or events"}, {between, "Between jobs and attempts"},
+	{queued, "Waiting for capacity"},
+	{starting, "Starting workers"},
+	{running, "Running steps"},
+	{awaiting, "Waiting for approval or events"},
+	{between, "Between jobs and attempts"},
 }
 
 // parts makes the bar of what was spent, out of all the time of the run.
