@@ -177,8 +177,14 @@ func TestTired(t *testing.T) {
 	if codes[http.StatusUnauthorized] != refusedBurst || codes[http.StatusTooManyRequests] != refusedBurst {
 		t.Errorf("answered %v", codes)
 	}
+	r.door.verify = nil // another, behind the same proxy
+	if rec, _ := r.post("1", "{}"); rec.Code != http.StatusAccepted {
+		t.Errorf("who signs is answered %d", rec.Code)
+	}
+	if rec, _ := r.post("2", `"`+strings.Repeat("x", mostOfTired)+`"`); rec.Code != http.StatusTooManyRequests || rec.Header().Get("Retry-After") == "" {
+		t.Errorf("a long one is answered %d", rec.Code)
+	}
 	r.now = r.now.Add(2 * time.Minute / refusedPerMinute)
-	r.door.verify = nil
 	if rec, _ := r.post("1", "{}"); rec.Code != http.StatusAccepted {
 		t.Errorf("after a while it is answered %d", rec.Code)
 	}

@@ -19,10 +19,12 @@ const (
 	bodyTime = 30 * time.Second
 	roomTime = 5 * time.Second
 
-	// Of an address, so many deliveries a minute may be refused, burst at once,
-	// before the next is refused unread.
+	// Of an address, so many deliveries a minute may be refused, burst at once. Then
+	// only what is short is looked at, in bytes: others may come from there too, whose
+	// deliveries are signed, for a proxy that is not known stands for all behind it.
 	refusedPerMinute = 60
 	refusedBurst     = 60
+	mostOfTired      = 1 << 20
 	// mostSenders bounds the addresses that are remembered.
 	mostSenders = 4096
 )
@@ -36,8 +38,8 @@ type senders struct {
 	all map[string]*rate.Limiter
 }
 
-// tired tells that so much of a sender was refused lately that the next is not
-// even read, and when it is again.
+// tired tells that so much of a sender was refused lately that the next is hardly
+// looked at, and when it is again.
 func (s *senders) tired(sender string) (time.Duration, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
