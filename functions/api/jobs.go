@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/relevo-ci/relevo/shared/client"
 	"github.com/relevo-ci/relevo/shared/domain/pipeline"
@@ -67,11 +68,18 @@ func (a *API) showJob(ctx context.Context, in *JobInput) (*jobOutput, error) {
 		return nil, err
 	}
 	out := &jobOutput{Body: jobView(run, job)}
-	if out.Body.Summaries, err = a.summaries(ctx, run, job); err != nil {
-		return nil, a.fault(ctx, "read the steps' summaries", err)
+	within, cancel := context.WithTimeout(ctx, summariesWithin)
+	defer cancel()
+	if out.Body.Summaries, err = a.summaries(within, run, job); err != nil {
+		a.Log.Warn("api: read the steps' summaries", "job", in.ID, "error", err)
 	}
 	return out, nil
 }
+
+// summariesWithin is how long a job waits to be shown for its summaries, which are
+// with the logs: while those cannot be had, as while their bucket is away, all
+// else of the job can.
+const summariesWithin = 2 * time.Second
 
 // summaries are those of the last attempt's steps.
 func (a *API) summaries(ctx context.Context, run *pipeline.Run, job *pipeline.Job) (map[string]string, error) {

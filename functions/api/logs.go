@@ -149,8 +149,11 @@ func (f *follower) stream(hc huma.Context) {
 	ctx, cancel := f.api.life(r.Context())
 	defer cancel()
 	_, size, closed, err := f.api.Logs.Read(ctx, f.ref, f.offset, nil)
-	if err == nil && !closed {
+	switch {
+	case err == nil && !closed:
 		closed, err = f.over(ctx)
+	case err == nil && f.offset < size:
+		err = f.begins(ctx)
 	}
 	switch {
 	case err != nil:
@@ -181,6 +184,17 @@ func (f *follower) stream(hc huma.Context) {
 		f.api.Log.Warn("api: copy log", "error", err)
 		panic(http.ErrAbortHandler) // cut, or the reader takes it for whole
 	}
+}
+
+// begins reads what is asked for first: how long a log is may be known where its
+// bytes cannot be had, as while their bucket is away, and that is to be said
+// before an answer begins.
+func (f *follower) begins(ctx context.Context) error {
+	_, _, _, err := f.api.Logs.Read(ctx, f.ref, f.offset, make([]byte, 1))
+	if lost := (*logs.Gap)(nil); errors.As(err, &lost) {
+		return nil
+	}
+	return err
 }
 
 // copy writes what there is, up to size where the log is closed, and with

@@ -223,6 +223,35 @@ func (b *breaking) Read(ctx context.Context, ref events.AttemptRef, offset int64
 	return b.Store.Read(ctx, ref, offset, buf)
 }
 
+// elsewhere is a store that knows of its logs, whose bytes are where nobody answers.
+type elsewhere struct{ logs.Store }
+
+func (e elsewhere) Read(ctx context.Context, ref events.AttemptRef, offset int64, buf []byte) (int, int64, bool, error) {
+	if len(buf) > 0 {
+		return 0, 0, false, errors.New("bucket broken")
+	}
+	return e.Store.Read(ctx, ref, offset, buf)
+}
+
+// What begins no answer is refused, and its job is shown nonetheless.
+func TestALogThatIsAway(t *testing.T) {
+	w := newWorld(t, func(w *world) { w.api.Logs = elsewhere{w.logs} })
+	w.node("n1", 1)
+	id := w.submit(hello) + ".build"
+	w.report(0, execution.Hello, "words\n", nil)
+	if err := w.logs.Close(t.Context(), w.launches[0].AttemptRef, logs.Present); err != nil {
+		t.Fatal(err)
+	}
+	rec := w.ask(http.MethodGet, "/v1/jobs/"+id+"/logs", "")
+	refused(t, rec, http.StatusServiceUnavailable)
+	if strings.Contains(rec.Body.String(), "broken") {
+		t.Errorf("it tells %s", rec.Body)
+	}
+	if j := decode[client.Job](t, w.ask(http.MethodGet, "/v1/jobs/"+id, ""), http.StatusOK); j.State != "RUNNING" {
+		t.Errorf("the job is %s", j.State)
+	}
+}
+
 // A log that cannot be read on is cut, or a reader takes its part for the whole.
 func TestALogThatBreaksOff(t *testing.T) {
 	store := &breaking{}
