@@ -70,9 +70,15 @@ func (r *rig) audit(ids ...string) {
 	for _, id := range ids {
 		r.auditRun(s, events.RunID(id))
 	}
-	r.auditPool(s)
+	r.auditPool(s, pool)
+	r.noWorker(jobs)
+}
+
+// noWorker holds that in the end a namespace has none.
+func (r *rig) noWorker(in string) {
+	r.Helper()
 	r.eventually("S4: no worker is left", func() bool {
-		list, err := r.kube.BatchV1().Jobs(jobs).List(r.ctx, v1.ListOptions{})
+		list, err := r.kube.BatchV1().Jobs(in).List(r.ctx, v1.ListOptions{})
 		return err == nil && len(list.Items) == 0
 	})
 }
@@ -121,9 +127,9 @@ func (r *rig) auditRun(s *redis.Store, id events.RunID) {
 }
 
 // auditPool holds that what was assigned came back, once.
-func (r *rig) auditPool(s *redis.Store) {
+func (r *rig) auditPool(s *redis.Store, id events.PoolID) {
 	r.Helper()
-	p := protocol.PoolPartition(pool)
+	p := protocol.PoolPartition(id)
 	r.eventually("S3: all capacity is free", func() bool {
 		held, err := s.List(r.ctx, p, "held")
 		return err == nil && len(held) == 0

@@ -5,6 +5,7 @@ package e2e
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/relevo-ci/relevo/shared/client"
 	"github.com/relevo-ci/relevo/shared/domain/trigger"
@@ -49,12 +51,7 @@ jobs:
 func (r *rig) forged() (server *forgetest.Server, clone string) {
 	r.Helper()
 	server = forgetest.New(r.TB, forge.GitHub)
-	var listen net.ListenConfig
-	listener, err := listen.Listen(r.ctx, "tcp", forgeAddress)
-	if err != nil {
-		r.Fatal(err)
-	}
-	seen := &httptest.Server{Listener: listener, Config: &http.Server{Handler: answeringPending(server)}}
+	seen := &httptest.Server{Listener: r.listens(forgeAddress), Config: &http.Server{Handler: answeringPending(server)}}
 	seen.Start()
 	r.Cleanup(seen.Close)
 	server.URL = seen.URL
@@ -64,6 +61,17 @@ func (r *rig) forged() (server *forgetest.Server, clone string) {
 	r.run("git", "clone", "-q", bare, clone)
 	server.Add(shop, bare)
 	return server, clone
+}
+
+// listens opens a port of this machine.
+func (r *rig) listens(address string) net.Listener {
+	r.Helper()
+	var listen net.ListenConfig
+	l, err := listen.Listen(r.ctx, "tcp", address)
+	if err != nil {
+		r.Fatal(err)
+	}
+	return l
 }
 
 // answeringPending is the forge, and says at /pending whether it was told that
@@ -102,6 +110,28 @@ func (r *rig) pushes(clone string, files map[string]string) (sha string) {
 	return strings.TrimSpace(git("rev-parse", "HEAD"))
 }
 
+// delivers posts what the forge would send, signed.
+func (r *rig) delivers(d forgetest.Delivery) client.Received {
+	r.Helper()
+	door := httptest.NewServer(ingress(environment(r.TB, "RELEVO_CLUSTER_INGRESS"), webhookHost))
+	defer door.Close()
+	request, err := http.NewRequestWithContext(r.ctx, http.MethodPost, door.URL+"/webhooks/github", bytes.NewReader(d.Body))
+	if err != nil {
+		r.Fatal(err)
+	}
+	request.Header = d.Sign(forge.GitHub, webhookSecret, fmt.Sprint(r.Name(), time.Now().UnixNano()))
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		r.Fatal(err)
+	}
+	defer answer.Body.Close()
+	var got client.Received
+	if err := json.NewDecoder(answer.Body).Decode(&got); err != nil || answer.StatusCode != http.StatusAccepted {
+		r.Fatalf("the delivery was answered %s, %v", answer.Status, err)
+	}
+	return got
+}
+
 // A push that a forge delivers wakes the functions from zero, its pipeline runs
 // on a checkout of the commit, the states stand on the commit once each and in
 // order, and everything is at zero again.
@@ -112,22 +142,7 @@ func TestPushFromZero(t *testing.T) {
 	delivery := server.Push(shop, "refs/heads/main", "", sha, trigger.Actor{Login: "dev"})
 	r.zero()
 
-	door := httptest.NewServer(ingress(environment(t, "RELEVO_CLUSTER_INGRESS"), webhookHost))
-	defer door.Close()
-	request, err := http.NewRequestWithContext(r.ctx, http.MethodPost, door.URL+"/webhooks/github", bytes.NewReader(delivery.Body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	request.Header = delivery.Sign(forge.GitHub, webhookSecret, r.Name())
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	var got client.Received
-	if err := json.NewDecoder(answer.Body).Decode(&got); err != nil || answer.StatusCode != http.StatusAccepted {
-		t.Fatalf("the delivery was answered %s, %v", answer.Status, err)
-	}
+	got := r.delivers(delivery)
 
 	told := func() string {
 		var all []string

@@ -1,6 +1,7 @@
 // Command otlp is an OpenTelemetry collector of one receiver: what it takes by
 // OTLP over HTTP it writes to standard output as OTLP's JSON, a request a line.
-// The first line is the address that it listens on.
+// The first line is the address that it listens on: a port of this machine alone,
+// or of the address that it is given.
 package main
 
 import (
@@ -31,7 +32,7 @@ func main() {
 func run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	address, err := free()
+	address, err := free(append(os.Args[1:], "127.0.0.1")[0])
 	if err != nil {
 		return err
 	}
@@ -67,9 +68,9 @@ func run() error {
 	return r.Shutdown(context.WithoutCancel(ctx))
 }
 
-// free finds a port of this machine that nobody listens on.
-func free() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// free finds a port of an address of this machine that nobody listens on.
+func free(host string) (string, error) {
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		return "", err
 	}
