@@ -86,7 +86,7 @@ func readsWithoutScripts(t *testing.T, s scene) {
 	c := s.let()
 	for path, want := range map[string]string{
 		"/": "Release", "/runs/" + s.run: "Go live?", "/jobs/" + s.run + ".build": "compile package", "/queue": "Go live?",
-		"/capacity": "local", "/events": "job.completed", "/triggers": "No deliveries yet", "/access": "admin",
+		"/capacity": "local", "/events": "job.completed", "/triggers": "com.example.ticket.closed", "/access": "admin",
 		"/runs/" + s.run + "?view=waterfall": "Waiting for capacity", "/run": "Run pipeline", "/capacity?last=6h": "As of", "/?branch=main": "Branch: main",
 	} {
 		res, err := c.Get(s.URL + path)

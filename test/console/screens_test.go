@@ -2,20 +2,26 @@ package console_test
 
 import (
 	"bytes"
+	"fmt"
 	"image"
 	"image/color"
 	"image/png"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/relevo-ci/relevo/shared/client"
 )
 
 // scene is a server with something on each page.
 type scene struct {
 	*server
 	run, done, failed string
+	trigger           string
 }
 
 // stage runs what there is to see, up to where the sample asks for approval.
@@ -30,6 +36,7 @@ func stage(t *testing.T) scene {
 	s.done = s.submit("name: Docs\njobs:\n  links: {steps: [{run: sleep 1}]}\n  site: {needs: links, steps: [{run: echo built}]}\n", of)
 	s.ended(s.failed)
 	s.ended(s.done)
+	s.trigger = s.arrivals()
 	s.submit("name: GPU bench\njobs:\n  bench:\n    name: Bench\n    resources: {cpu: \"64\"}\n    steps: [{run: echo}]\n", push)
 	s.run = s.submit(sample(t), push)
 	until(t, "the sample asks for approval", func() bool {
@@ -47,11 +54,46 @@ func stage(t *testing.T) scene {
 	return s
 }
 
+// arrivals sends what other systems do, and gives the trigger ledger's newest.
+func (s scene) arrivals() string {
+	s.t.Helper()
+	for i, e := range [][2]string{
+		{"com.example.image.pushed", "registry.example/shop@sha256:9f86d081"},
+		{"com.example.image.scanned", "registry.example/shop@sha256:9f86d081"},
+		{"com.example.ticket.closed", "SHOP-31"},
+	} {
+		body := fmt.Sprintf(`{"specversion":"1.0","id":"%d","source":"/registry","type":%q,"subject":%q,"data":{"tag":"v1.4"}}`, i, e[0], e[1])
+		answer, err := http.Post(s.URL+"/v1/events", "application/cloudevents+json", strings.NewReader(body))
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		_ = answer.Body.Close()
+		if answer.StatusCode != http.StatusAccepted {
+			s.t.Fatalf("an event is answered %s", answer.Status)
+		}
+	}
+	var id string
+	until(s.t, "what came was worked on", func() bool {
+		list, err := s.Deliveries(s.t.Context(), client.DeliveryFilter{}, 10, "")
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		for _, d := range list.Deliveries {
+			if d.State != "done" {
+				return false
+			}
+			id = d.ID
+		}
+		return len(list.Deliveries) == 3
+	})
+	return id
+}
+
 // pages are all that the console shows of a scene.
 func (s scene) pages() map[string]string {
 	return map[string]string{
 		"runs": "/", "filters": "/?branch=main&state=succeeded", "run": "/runs/" + s.run, "run-failed": "/runs/" + s.failed, "waterfall": "/runs/" + s.run + "?view=waterfall", "new": "/run?from=" + s.run, "log": "/jobs/" + s.run + ".build", "queue": "/queue",
-		"capacity": "/capacity", "events": "/events", "triggers": "/triggers", "access": "/access", "approve": "/jobs/" + s.run + ".approve/approve", "missing": "/runs/none",
+		"capacity": "/capacity", "events": "/events", "triggers": "/triggers", "trigger": "/triggers/" + s.trigger, "access": "/access", "approve": "/jobs/" + s.run + ".approve/approve", "missing": "/runs/none",
 	}
 }
 
