@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/relevo-ci/relevo/events"
@@ -62,6 +63,8 @@ func (w *World) retry(of events.RunID, n int, spec pipeline.Spec) {
 	w.note("retry %s as %s %s %v", of, id, refused, ok)
 	w.checks.after("api")
 	switch {
+	case strings.HasPrefix(refused, pipeline.ErrNotOver.Error()):
+		w.after(time.Minute, func() { w.retry(of, n, spec) }) // they come again
 	case refused != "":
 		w.count("retry refused: " + refused)
 	case ok:

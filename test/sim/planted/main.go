@@ -15,7 +15,7 @@ import (
 )
 
 func main() {
-	seeds := flag.Uint64("seeds", 3000, "how many seeds a bug may survive")
+	seeds := flag.Uint64("seeds", 6000, "how many seeds a bug may survive")
 	only := flag.String("bugs", "", "plant the bugs whose names match this")
 	side := flag.Int("j", runtime.GOMAXPROCS(0), "how many bugs side by side")
 	verbose := flag.Bool("v", false, "print what broke, and as it breaks")
