@@ -7,9 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -34,6 +37,9 @@ var (
 	ErrRefused = errors.New("report: refused")
 	// ErrTooLarge: to be said in smaller pieces.
 	ErrTooLarge = errors.New("report: too large")
+	// ErrForsaken: not even the folder is there that the control plane had its
+	// socket in.
+	ErrForsaken = errors.New("report: the control plane's folder is gone")
 )
 
 // Client talks to the control plane over HTTP, on TCP or a Unix socket.
@@ -59,7 +65,13 @@ func NewClient(address, token string, timeout time.Duration) (*Client, error) {
 		socket := strings.TrimSuffix(u.Path, reportPath)
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var d net.Dialer
-			return d.DialContext(ctx, "unix", socket)
+			conn, err := d.DialContext(ctx, "unix", socket)
+			if errors.Is(err, fs.ErrNotExist) {
+				if _, gone := os.Stat(filepath.Dir(socket)); errors.Is(gone, fs.ErrNotExist) {
+					err = fmt.Errorf("%w: %w", ErrForsaken, err)
+				}
+			}
+			return conn, err
 		}
 		base = "http://relevo"
 	case (u.Scheme == "http" || u.Scheme == "https") && u.Host != "":

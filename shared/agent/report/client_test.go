@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -113,6 +114,28 @@ func TestClientOnUnixSocket(t *testing.T) {
 		if err != nil || reply.Acknowledged != 3 {
 			t.Errorf("%+v, %v", reply, err)
 		}
+	}
+}
+
+// TestClientForsaken: a socket that is not there may come back, one whose folder is
+// gone with it will not.
+func TestClientForsaken(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	c, err := NewClient("unix://"+filepath.Join(dir, "report.sock"), "secret", time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Post(t.Context(), &execution.Report{}); !nobodyListens(err) || errors.Is(err, ErrForsaken) {
+		t.Errorf("without the socket: %v", err)
+	}
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Post(t.Context(), &execution.Report{}); !nobodyListens(err) || !errors.Is(err, ErrForsaken) {
+		t.Errorf("without the folder: %v", err)
 	}
 }
 

@@ -3,6 +3,7 @@
 package report
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,6 +35,9 @@ const (
 	// refusedFor is how long the token may be refused before the attempt counts
 	// as gone: a control plane that is just being set up refuses, too.
 	refusedFor = time.Minute
+	// forsakenFor is how long the control plane's folder may be gone before the
+	// attempt counts as gone too: nobody comes back to where there is nothing left.
+	forsakenFor = time.Minute
 	// deliverFor is how long the end of a job is reported before giving up.
 	deliverFor = 24 * time.Hour
 	// maxBackoff bounds the wait between two tries.
@@ -288,7 +292,11 @@ func (r *Reporter) cancel(reason string) {
 func (r *Reporter) post(ctx context.Context, report *execution.Report) (execution.Reply, error) {
 	reply, err := r.Sender.Post(ctx, report)
 	if nobodyListens(err) {
-		return reply, r.within(&r.bereft, r.Bereft, err)
+		limit := r.Bereft
+		if errors.Is(err, ErrForsaken) {
+			limit = cmp.Or(limit, forsakenFor)
+		}
+		return reply, r.within(&r.bereft, limit, err)
 	}
 	r.bereft = time.Time{}
 	if !errors.Is(err, ErrRefused) {

@@ -289,6 +289,7 @@ func TestBereft(t *testing.T) {
 	}{
 		"nobody listens":     {func(int, *execution.Report) (error, error) { return dead, nil }, limit, true},
 		"the socket is gone": {func(int, *execution.Report) (error, error) { return away, nil }, limit, true},
+		"its folder is gone": {func(int, *execution.Report) (error, error) { return fmt.Errorf("%w: %w", ErrForsaken, away), nil }, limit, true},
 		"another comes":      {func(int, *execution.Report) (error, error) { return dead, nil }, 0, false},
 		"slow":               {func(int, *execution.Report) (error, error) { return errAway, nil }, limit, false},
 		"now and then refused": {func(n int, _ *execution.Report) (error, error) {
@@ -299,7 +300,10 @@ func TestBereft(t *testing.T) {
 		}, limit, false},
 	} {
 		world(t, &plane{judge: c.judge}, func(t *testing.T, r *Reporter) {
-			r.Bereft = c.limit
+			if r.Bereft = c.limit; name == "its folder is gone" {
+				r.Bereft = 0
+				c.limit = forsakenFor
+			}
 			begin := time.Now()
 			done := run(t, r)
 			if c.gone {
