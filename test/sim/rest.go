@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/relevo-ci/relevo/events"
 	"github.com/relevo-ci/relevo/shared/domain/pipeline"
@@ -51,6 +52,15 @@ func (a *auditor) cancelled(id events.RunID, job events.JobKey) {
 
 // unrest names what is left to do, and the property that asks for it.
 func (w *World) unrest() string {
+	if why := w.undone(); why != "" {
+		w.settled = time.Time{}
+		return why
+	}
+	return w.stale()
+}
+
+// undone is unrest, but for rows.
+func (w *World) undone() string {
 	ctx := context.Background()
 	for _, id := range sortedKeys(w.checks.runs) {
 		if r := w.checks.runs[id]; !r.shadow.State.Final() {
@@ -75,7 +85,7 @@ func (w *World) unrest() string {
 			return "L3: the outbox of " + string(p) + " is not drained"
 		}
 	}
-	return w.stale()
+	return ""
 }
 
 // rest holds what must be so at the end.

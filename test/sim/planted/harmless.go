@@ -28,6 +28,8 @@ package main
 //   - A skip that is not passed on at once, a run that looks only at live jobs
 //     when it ends: needs stand before what needs them, and whatever waits has a
 //     live job above it.
+//   - A release of what is not held: an assignment is refused before it has a worker,
+//     or its worker ends, and either has one id that the inbox answers.
 //   - An offer that expires whenever it is looked at: it is looked at when its
 //     time is over.
 //   - A late offer.expired for a job that moved on: an offer that expired was

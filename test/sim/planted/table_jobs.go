@@ -86,8 +86,6 @@ func capacity() []Bug {
 			Edit{planFile, "if !slices.Contains(n.Labels, l) {", "if l == \"\" {"}),
 		bug("refused-before-nodes", "offers that come before the first node are refused",
 			Edit{poolFile, "if !p.Policy.Fixed || len(p.Nodes) == 0 {", "if !p.Policy.Fixed {"}),
-		bug("released-twice", "an assignment that is not held is released",
-			Edit{poolFile, "	h, ok := p.Held[id]\n	if !ok {\n		return false\n	}\n", "	h := p.Held[id]\n"}),
 		bug("released-by-time", "capacity comes back by time alone",
 			Edit{statePools, "return s.fireAssignment(ctx, p, id, subject, events.AssignmentID(name))", `res, err := s.Change(ctx, "clock-ticked", events.Envelope{ID: events.DeriveID(subject, "time"), Source: "/relevo/clock-ticked"}, id, nil, false,
 		func(p *scheduling.Pool, em *events.Emitter) error {
