@@ -59,32 +59,43 @@ func (w *World) moment(m *memory.Store) moment {
 	return moment{docs: m.Snapshot(), rows: copied}
 }
 
-// rowsWithin is how long rows may be behind once nothing else is left to do.
-const rowsWithin = 5 * time.Minute
+// How long rows may be behind, or not be there at all, once nothing else is left to
+// do. What is behind is looked for; a run that was over before anybody could put a
+// row of it shows when all are projected again, once an hour.
+const (
+	rowsWithin    = 5 * time.Minute
+	missingWithin = time.Hour + rowsWithin
+)
 
 // stale is behind, and fails where it is so for too long.
 func (w *World) stale() string {
-	why := w.behind()
+	why, within := w.behind()
 	switch {
 	case why == "":
 		w.settled = time.Time{}
 	case w.settled.IsZero():
 		w.settled = w.now
-	case w.now.Sub(w.settled) > rowsWithin:
+	case w.now.Sub(w.settled) > within:
 		w.checks.fail("%s, for %s", why, w.now.Sub(w.settled))
 	}
 	return why
 }
 
-// behind names rows that do not say what their document says.
-func (w *World) behind() string {
+// behind names rows that do not say what their document says, and how long that
+// may be.
+func (w *World) behind() (why string, within time.Duration) {
 	ctx := context.Background()
 	for _, id := range sortedKeys(w.checks.runs) {
-		if why := w.behindOf(ctx, id); why != "" {
-			return why
+		one := w.behindOf(ctx, id)
+		if one == "" {
+			continue
 		}
+		if row, _ := w.rows.Get(ctx, view.Runs, string(id)); len(row) > 0 {
+			return one, rowsWithin
+		}
+		why, within = one, missingWithin
 	}
-	return ""
+	return why, within
 }
 
 func (w *World) behindOf(ctx context.Context, id events.RunID) string {
