@@ -102,7 +102,7 @@ func (c *Clock) retire(ctx context.Context, ps []protocol.Partition, now time.Ti
 	if c.Audit != nil {
 		errs = append(errs, c.Audit.Retire(ctx, now))
 	}
-	return errors.Join(errs...)
+	return c.away(errors.Join(errs...))
 }
 
 // again projects what stands in a partition once more.
@@ -124,7 +124,7 @@ func (c *Clock) fill(ctx context.Context, due []protocol.DueIn) error {
 	if c.Views == nil || len(seen) == 0 {
 		return nil
 	}
-	return c.Views.Fill(ctx, slices.Sorted(maps.Keys(seen))...)
+	return c.away(c.Views.Fill(ctx, slices.Sorted(maps.Keys(seen))...))
 }
 
 // mend puts right the rows of live runs, so many at a time.
@@ -143,12 +143,11 @@ func (c *Clock) mend(ctx context.Context, p protocol.Partition, m protocol.Momen
 		}
 		done, err := c.Views.Mend(ctx, r.Mend, c.seen)
 		c.seen = done.Seen
-		if err != nil || done.Next == r.Mend {
-			return err
+		if err == nil && done.Next != r.Mend {
+			r.Mend = done.Next
+			_, err = c.note(ctx, p, r, version)
 		}
-		r.Mend = done.Next
-		_, err = c.note(ctx, p, r, version)
-		return err
+		return c.away(err)
 	})
 	return w.wait()
 }
