@@ -107,6 +107,9 @@ func (a *API) showSubmission(ctx context.Context, in *RunInput) (*submissionOutp
 		return nil, err
 	}
 	req := run.Request()
+	if req.Trigger.Untrusted { // submitted by somebody who is trusted it would be, too
+		return nil, refuse(http.StatusConflict, "the file of this run is from a fork that nobody approved: run again it keeps from secrets, submitted anew it would not")
+	}
 	if req.Source == "" {
 		return nil, refuse(http.StatusNotFound, "the text of its file is not kept: it has none, or more than %d KiB", events.MostSource>>10)
 	}

@@ -1,10 +1,12 @@
 package api_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
 
+	"github.com/relevo-ci/relevo/events"
 	"github.com/relevo-ci/relevo/shared/client"
 )
 
@@ -32,6 +34,13 @@ func TestSubmissionOfARun(t *testing.T) {
 	if err != nil || again.Run == made.Run {
 		t.Errorf("again: %+v, %v", again, err)
 	}
+	// A stranger's file is no trusted person's to submit by a click.
+	asked := events.RunRequested{RunRef: events.RunRef{Run: "01J00000000000000000000001"}, Pipeline: "p", Source: asking, Spec: json.RawMessage(`{"jobs":[{"id":"a","key":"a"}]}`)}
+	asked.Trigger = events.Trigger{Event: "pull_request", Untrusted: true}
+	if _, err := w.api.Runs.Create(t.Context(), "webhook", asked); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, w.ask(http.MethodGet, "/v1/pipelines/"+string(asked.Run)+"/submission", ""), http.StatusConflict)
 	pushed := w.submit(submission("jobs: {a: {steps: [{run: make}]}}\n# " + strings.Repeat("x", 32<<10) + "\n"))
 	refused(t, w.ask(http.MethodGet, "/v1/pipelines/"+pushed+"/submission", ""), http.StatusNotFound)
 	refused(t, w.ask(http.MethodGet, "/v1/pipelines/01JD3ZT4Q8N6W1YV5K7E9RBXHM/submission", ""), http.StatusNotFound)
