@@ -66,8 +66,8 @@ func (c *Clock) turn(ctx context.Context, p protocol.Partition, now time.Time) (
 	}
 	r.Retired = now
 	first, err := c.note(ctx, p, r, version)
-	if !first {
-		wait = retireEvery
+	if !first { // another clock noted something: what, the next look tells
+		wait = outboxEvery
 	}
 	return wait, err
 }

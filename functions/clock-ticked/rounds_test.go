@@ -1,6 +1,7 @@
 package clockticked_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -55,5 +56,43 @@ func TestRoundsThatCannotBeRead(t *testing.T) {
 	c := &clockticked.Clock{Runs: &state.Runs{Committer: &state.Committer{Store: store}, Policy: pipeline.DefaultPolicy()}}
 	if _, _, err := c.Tick(t.Context()); err != nil || store.prunes == 0 {
 		t.Errorf("%v, %d prunes", err, store.prunes)
+	}
+}
+
+// first lets another clock note something right before each commit.
+type first struct {
+	*looks
+	other func()
+}
+
+func (f first) Commit(ctx context.Context, c protocol.Commit) (protocol.Receipt, error) {
+	f.other()
+	return f.looks.Commit(ctx, c)
+}
+
+// TestAnotherClockNotesSomethingElse: that is no turn taken: who lost to it comes
+// again soon, not in an hour.
+func TestAnotherClockNotesSomethingElse(t *testing.T) {
+	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	store := &looks{Store: memory.New(func() time.Time { return now }, "test")}
+	ps, err := store.Partitions(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	times := 0
+	busy := first{store, func() {
+		if times++; times == 1 {
+			note := protocol.Doc{ID: "clock/rounds", Version: 1, Body: []byte(`{"mend": "0000000000001/x"}`)}
+			if _, err := store.Commit(t.Context(), protocol.Commit{Partition: ps[0], Puts: []protocol.Doc{note}}); err != nil {
+				t.Error(err)
+			}
+		}
+	}}
+	c := &clockticked.Clock{Runs: &state.Runs{Committer: &state.Committer{Store: busy}, Policy: pipeline.DefaultPolicy()}}
+	for _, want := range []bool{false, true} {
+		if _, _, err := c.Tick(t.Context()); err != nil || store.prunes > 0 != want {
+			t.Errorf("%d prunes, %v", store.prunes, err)
+		}
+		now = now.Add(10 * time.Second)
 	}
 }
