@@ -63,6 +63,17 @@ func (v *Views) Mend(ctx context.Context, after view.Cursor, seen map[events.Run
 // rowsOf projects all of a run, and tells its version; none where it is gone, or
 // is in the version that is known.
 func (v *Views) rowsOf(ctx context.Context, id events.RunID, known uint64) ([]view.Row, uint64, error) {
+	run, version, err := v.load(ctx, id, known)
+	if err != nil || run == nil {
+		return nil, version, err
+	}
+	rows, err := view.OfAll(run, version)
+	return rows, version, err
+}
+
+// load reads a run as it is now, and its version; nil where it is gone, or is in
+// the version that is known. errUnreadable.
+func (v *Views) load(ctx context.Context, id events.RunID, known uint64) (*pipeline.Run, uint64, error) {
 	docs, _, err := v.Store.Load(ctx, protocol.PartitionOf(id), runDoc(id), requestDoc(id))
 	if err != nil {
 		return nil, 0, fmt.Errorf("state: load run %s: %w", id, err)
@@ -75,11 +86,7 @@ func (v *Views) rowsOf(ctx context.Context, id events.RunID, known uint64) ([]vi
 	if err != nil {
 		return nil, version, fmt.Errorf("%w: %w", errUnreadable, err)
 	}
-	rows, err := view.OfAll(run, version)
-	if err != nil {
-		return nil, version, fmt.Errorf("%w: %w", errUnreadable, err)
-	}
-	return rows, version, nil
+	return run, version, nil
 }
 
 // Fill puts the rows of those runs that have none, which Mend does not find.

@@ -50,27 +50,20 @@ func jobIn(e events.Envelope) events.JobKey {
 }
 
 func (v *Views) projectRun(ctx context.Context, id events.RunID, job events.JobKey) error {
-	docs, _, err := v.Store.Load(ctx, protocol.PartitionOf(id), runDoc(id), requestDoc(id))
-	if err != nil {
-		return fmt.Errorf("state: load run %s: %w", id, err)
-	}
-	if docs[0].Version == 0 || docs[1].Version == 0 {
-		return nil
-	}
-	run, err := pipeline.Load(docs[0].Body, docs[1].Body, pipeline.Policy{})
-	if err != nil {
+	run, version, err := v.load(ctx, id, 0)
+	if err != nil || run == nil {
 		return err
 	}
 	if job == "" || run.State.Final() { // what is not over by its row is looked at again
-		return v.putRun(ctx, run, docs[0].Version)
+		return v.putRun(ctx, run, version)
 	}
-	row, err := view.OfRun(run, docs[0].Version)
+	row, err := view.OfRun(run, version)
 	if err != nil {
 		return err
 	}
 	rows := []view.Row{row}
 	if j := run.Job(job); j != nil {
-		if row, err = view.OfJob(run, j, docs[0].Version); err != nil {
+		if row, err = view.OfJob(run, j, version); err != nil {
 			return err
 		}
 		rows = append(rows, row)
