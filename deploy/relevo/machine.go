@@ -159,8 +159,8 @@ func (m *machine) start(ctx context.Context, p *parts, cfg config.Config, fate b
 				"process": "unix://" + filepath.Join(p.sockets(), inprocess.SocketName),
 				"docker":  "unix://" + containerSockets + "/" + inprocess.SocketName,
 			},
-			Image:  map[string]string{"docker": m.image},
-			Bereft: p.bereft(),
+			Image:       map[string]string{"docker": m.image},
+			OrphanAfter: p.orphanAfter(),
 		},
 	})
 	if err != nil {
@@ -177,9 +177,9 @@ func (m *machine) start(ctx context.Context, p *parts, cfg config.Config, fate b
 // containerSockets is where the report socket is in containers.
 const containerSockets = "/relevo/sockets"
 
-// bereft is when workers give up on this process: none comes after it that would
+// orphanAfter is when workers give up on this process: none comes after it that would
 // know of them where its state goes with it.
-func (p *parts) bereft() time.Duration {
+func (p *parts) orphanAfter() time.Duration {
 	if p.temp {
 		return 10 * time.Second
 	}

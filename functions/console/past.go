@@ -53,8 +53,8 @@ const (
 	// columnsHigh is the height of their picture, in pixels.
 	columnsHigh = 64
 	// longest is how long before a stretch a run may have been asked for whose jobs
-	// are in it.
-	longest = 2 * time.Hour
+	// are in it: as long as a job may take unless it says otherwise.
+	longest = 6 * time.Hour
 )
 
 // windows are how far back the page that lives goes: as far as there is something.

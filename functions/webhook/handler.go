@@ -91,8 +91,8 @@ func (w *Webhook) serve(rw http.ResponseWriter, r *http.Request) {
 	}
 	sender := forwarded.Counted(w.Proxies.Client(r))
 	after, tired := w.senders.tired(sender)
-	// no refuses, by saying when to come again where it was too often.
-	no := func(status int, why string) {
+	// reject refuses, by saying when to come again where it was too often.
+	reject := func(status int, why string) {
 		w.senders.refused(sender)
 		if tired {
 			later(rw, http.StatusTooManyRequests, after, "too much that was refused came from there")
@@ -101,7 +101,7 @@ func (w *Webhook) serve(rw http.ResponseWriter, r *http.Request) {
 		refuse(rw, status, why)
 	}
 	if status, why := form(r); status != 0 || tired && (r.ContentLength < 0 || r.ContentLength > mostOfTired) {
-		no(status, why)
+		reject(status, why)
 		return
 	}
 	leave, ok := w.room.take(r.Context(), r.ContentLength)
@@ -112,10 +112,10 @@ func (w *Webhook) serve(rw http.ResponseWriter, r *http.Request) {
 	defer leave()
 	body, status, why := read(rw, r)
 	if status != 0 {
-		no(status, why)
+		reject(status, why)
 		return
 	}
-	w.take(rw, r, f, no, body)
+	w.take(rw, r, f, reject, body)
 }
 
 func (w *Webhook) forge(name string) forge.Forge {
@@ -158,14 +158,14 @@ func read(rw http.ResponseWriter, r *http.Request) (body []byte, status int, why
 }
 
 // take looks at a whole body: who signed it first, then what it says.
-func (w *Webhook) take(rw http.ResponseWriter, r *http.Request, f forge.Forge, no func(status int, why string), body []byte) {
+func (w *Webhook) take(rw http.ResponseWriter, r *http.Request, f forge.Forge, reject func(status int, why string), body []byte) {
 	if err := f.Verify(r.Header, body); err != nil {
 		w.Log.Warn("webhook: refused", "forge", f.Name(), "error", err)
 		why := "the signature is not that of the webhook's secret"
 		if errors.Is(err, forge.ErrUnsigned) {
 			why = "the delivery is not signed: set the webhook's secret"
 		}
-		no(http.StatusUnauthorized, why)
+		reject(http.StatusUnauthorized, why)
 		return
 	}
 	h, err := f.Parse(r.Header, body)

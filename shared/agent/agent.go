@@ -146,7 +146,7 @@ func newAttempt(path string, stops *stops, logger *slog.Logger) (*attempt, error
 	}
 	a.reporter = report.New(report.Config{
 		Identity: execution.Report{AttemptRef: l.AttemptRef, Worker: l.Worker, Nonce: nonce()},
-		Sender:   client, Spool: a.spool, Heartbeat: l.Heartbeat, Bereft: l.Bereft, Log: logger,
+		Sender:   client, Spool: a.spool, Heartbeat: l.Heartbeat, OrphanAfter: l.OrphanAfter, Log: logger,
 		OnCancel: func(reason string) { a.stops.ask(events.Cancelled, reason) },
 	})
 	return a, nil

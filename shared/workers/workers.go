@@ -38,8 +38,8 @@ type Settings struct {
 	Heartbeat time.Duration
 	Grace     time.Duration
 	SpoolMax  int64
-	// Bereft ends workers that nobody will listen to again; see execution.Launch.
-	Bereft time.Duration
+	// OrphanAfter ends workers that nobody will listen to again; see execution.Launch.
+	OrphanAfter time.Duration
 	// Image for jobs that name none, by provider.
 	Image map[string]string
 	// Workspace that steps start in, by provider; empty: the provider's own.
@@ -166,7 +166,7 @@ func (w *Workers) launch(run *pipeline.Run, j *pipeline.Job, a *pipeline.Attempt
 		Job: *spec, Env: run.Spec().Env, Image: s.Image[a.Placement.Provider],
 		Traceparent: events.AttemptContext(run.Context(), ref).String(),
 		Resources:   j.Request.Requirements.Resources, Workspace: s.Workspace[a.Placement.Provider],
-		Heartbeat: s.Heartbeat, Grace: s.Grace, SpoolMax: s.SpoolMax, Bereft: s.Bereft,
+		Heartbeat: s.Heartbeat, Grace: s.Grace, SpoolMax: s.SpoolMax, OrphanAfter: s.OrphanAfter,
 		Contexts: map[string]json.RawMessage{},
 	}
 	contexts := run.Contexts(j.Key)

@@ -37,9 +37,9 @@ var (
 	ErrRefused = errors.New("report: refused")
 	// ErrTooLarge: to be said in smaller pieces.
 	ErrTooLarge = errors.New("report: too large")
-	// ErrForsaken: not even the folder is there that the control plane had its
+	// ErrFolderGone: not even the folder is there that the control plane had its
 	// socket in.
-	ErrForsaken = errors.New("report: the control plane's folder is gone")
+	ErrFolderGone = errors.New("report: the control plane's folder is gone")
 )
 
 // Client talks to the control plane over HTTP, on TCP or a Unix socket.
@@ -68,7 +68,7 @@ func NewClient(address, token string, timeout time.Duration) (*Client, error) {
 			conn, err := d.DialContext(ctx, "unix", socket)
 			if errors.Is(err, fs.ErrNotExist) {
 				if _, gone := os.Stat(filepath.Dir(socket)); errors.Is(gone, fs.ErrNotExist) {
-					err = fmt.Errorf("%w: %w", ErrForsaken, err)
+					err = fmt.Errorf("%w: %w", ErrFolderGone, err)
 				}
 			}
 			return conn, err

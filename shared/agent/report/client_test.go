@@ -117,9 +117,9 @@ func TestClientOnUnixSocket(t *testing.T) {
 	}
 }
 
-// TestClientForsaken: a socket that is not there may come back, one whose folder is
+// TestClientFolderGone: a socket that is not there may come back, one whose folder is
 // gone with it will not.
-func TestClientForsaken(t *testing.T) {
+func TestClientFolderGone(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
@@ -128,13 +128,13 @@ func TestClientForsaken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Post(t.Context(), &execution.Report{}); !nobodyListens(err) || errors.Is(err, ErrForsaken) {
+	if _, err := c.Post(t.Context(), &execution.Report{}); !nobodyListens(err) || errors.Is(err, ErrFolderGone) {
 		t.Errorf("without the socket: %v", err)
 	}
 	if err := os.Remove(dir); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Post(t.Context(), &execution.Report{}); !nobodyListens(err) || !errors.Is(err, ErrForsaken) {
+	if _, err := c.Post(t.Context(), &execution.Report{}); !nobodyListens(err) || !errors.Is(err, ErrFolderGone) {
 		t.Errorf("without the folder: %v", err)
 	}
 }

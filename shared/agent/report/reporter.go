@@ -35,9 +35,9 @@ const (
 	// refusedFor is how long the token may be refused before the attempt counts
 	// as gone: a control plane that is just being set up refuses, too.
 	refusedFor = time.Minute
-	// forsakenFor is how long the control plane's folder may be gone before the
+	// folderGoneFor is how long the control plane's folder may be gone before the
 	// attempt counts as gone too: nobody comes back to where there is nothing left.
-	forsakenFor = time.Minute
+	folderGoneFor = time.Minute
 	// deliverFor is how long the end of a job is reported before giving up.
 	deliverFor = 24 * time.Hour
 	// maxBackoff bounds the wait between two tries.
@@ -63,9 +63,9 @@ type Config struct {
 	Spool    *spool.Spool
 	// Heartbeat is the longest silence.
 	Heartbeat time.Duration
-	// Bereft is for how long nothing may listen where reports go before the attempt
+	// OrphanAfter is for how long nothing may listen where reports go before the attempt
 	// counts as gone; 0: for ever.
-	Bereft time.Duration
+	OrphanAfter time.Duration
 	// OnCancel is told, once, why the job is to be cancelled.
 	OnCancel func(reason string)
 	// Log is for the people who run Relevo.
@@ -90,7 +90,7 @@ type Reporter struct {
 	buffer    []byte
 	cancelled bool
 	refused   time.Time // since when the token is refused
-	bereft    time.Time // since when nothing listens
+	unheard   time.Time // since when nothing listens
 	lastSent  time.Time
 	pending   time.Time // since when something waits to be sent
 }
@@ -292,13 +292,13 @@ func (r *Reporter) cancel(reason string) {
 func (r *Reporter) post(ctx context.Context, report *execution.Report) (execution.Reply, error) {
 	reply, err := r.Sender.Post(ctx, report)
 	if nobodyListens(err) {
-		limit := r.Bereft
-		if errors.Is(err, ErrForsaken) {
-			limit = cmp.Or(limit, forsakenFor)
+		limit := r.OrphanAfter
+		if errors.Is(err, ErrFolderGone) {
+			limit = cmp.Or(limit, folderGoneFor)
 		}
-		return reply, r.within(&r.bereft, limit, err)
+		return reply, r.within(&r.unheard, limit, err)
 	}
-	r.bereft = time.Time{}
+	r.unheard = time.Time{}
 	if !errors.Is(err, ErrRefused) {
 		r.refused = time.Time{}
 		return reply, err

@@ -276,9 +276,9 @@ func TestGone(t *testing.T) {
 	}
 }
 
-// TestBereft: a worker that nobody comes back for ends once nothing listens any
+// TestOrphaned: a worker that nobody comes back for ends once nothing listens any
 // more; a server that is slow, or comes back, is no reason, and others wait for ever.
-func TestBereft(t *testing.T) {
+func TestOrphaned(t *testing.T) {
 	const limit = 10 * time.Second
 	dead := fmt.Errorf("report: %w", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)})
 	away := fmt.Errorf("report: %w", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ENOENT)})
@@ -289,7 +289,7 @@ func TestBereft(t *testing.T) {
 	}{
 		"nobody listens":     {func(int, *execution.Report) (error, error) { return dead, nil }, limit, true},
 		"the socket is gone": {func(int, *execution.Report) (error, error) { return away, nil }, limit, true},
-		"its folder is gone": {func(int, *execution.Report) (error, error) { return fmt.Errorf("%w: %w", ErrForsaken, away), nil }, limit, true},
+		"its folder is gone": {func(int, *execution.Report) (error, error) { return fmt.Errorf("%w: %w", ErrFolderGone, away), nil }, limit, true},
 		"another comes":      {func(int, *execution.Report) (error, error) { return dead, nil }, 0, false},
 		"slow":               {func(int, *execution.Report) (error, error) { return errAway, nil }, limit, false},
 		"now and then refused": {func(n int, _ *execution.Report) (error, error) {
@@ -300,9 +300,9 @@ func TestBereft(t *testing.T) {
 		}, limit, false},
 	} {
 		world(t, &plane{judge: c.judge}, func(t *testing.T, r *Reporter) {
-			if r.Bereft = c.limit; name == "its folder is gone" {
-				r.Bereft = 0
-				c.limit = forsakenFor
+			if r.OrphanAfter = c.limit; name == "its folder is gone" {
+				r.OrphanAfter = 0
+				c.limit = folderGoneFor
 			}
 			begin := time.Now()
 			done := run(t, r)

@@ -58,11 +58,11 @@ type Launch struct {
 	// worker: one that is told to end does not report the attempt's end by itself,
 	// but stays for as long, to hear why. 0: it reports at once.
 	Linger time.Duration `json:"linger,omitempty"`
-	// Bereft is set where no other control plane comes after the one that launched:
+	// OrphanAfter is set where no other control plane comes after the one that launched:
 	// once nothing has listened where reports go for as long, the attempt is given
 	// up. 0: it goes on, and reports when there is one again.
-	Bereft   time.Duration `json:"bereft,omitempty"`
-	SpoolMax int64         `json:"spoolMax"` // bytes of undelivered log before a step is made to wait
+	OrphanAfter time.Duration `json:"orphanAfter,omitempty"`
+	SpoolMax    int64         `json:"spoolMax"` // bytes of undelivered log before a step is made to wait
 }
 
 // Hello, Beat and End are the kinds of report.
