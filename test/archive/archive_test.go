@@ -2,8 +2,6 @@ package archive_test
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -31,42 +29,13 @@ func open(t *testing.T, hot logs.Hot, address string, o cold.Options) *cold.Stor
 	return cold.New(hot, b, o)
 }
 
-// eager moves each log as soon as it is closed, so that all that follows is read
-// from the bucket.
-type eager struct{ *cold.Store }
-
-func (e eager) Append(ctx context.Context, r events.AttemptRef, offset int64, data []byte) (int64, error) {
-	n, err := e.Store.Append(ctx, r, offset, data)
-	return n, errors.Join(err, e.move(ctx))
-}
-
-func (e eager) Close(ctx context.Context, r events.AttemptRef, size int64) error {
-	return errors.Join(e.Store.Close(ctx, r, size), e.move(ctx))
-}
-
-func (e eager) move(ctx context.Context) error {
-	_, err := e.Tidy(ctx, 100)
-	return err
-}
-
 // TestSuite is what every store of logs holds, with the logs at the server.
 func TestSuite(t *testing.T) {
 	s := start(t)
 	logstest.Run(t, func(t *testing.T) logs.Store {
 		address, _ := s.bucket()
-		return eager{open(t, logs.NewMemory(1<<20), address, cold.Options{Chunk: 1000})}
+		return logstest.Eager{Moving: open(t, logs.NewMemory(1<<20), address, cold.Options{Chunk: 1000})}
 	})
-}
-
-// written puts a closed log into a store.
-func written(t *testing.T, s logs.Store, r events.AttemptRef, data []byte) {
-	t.Helper()
-	if n, err := s.Append(t.Context(), r, 0, data); err != nil || n != int64(len(data)) {
-		t.Fatal(n, err)
-	}
-	if err := s.Close(t.Context(), r, logs.Present); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // read gives the text with marks where bytes are lost.
@@ -92,8 +61,8 @@ func TestMoved(t *testing.T) {
 	address, dir := s.bucket()
 	hot := logs.NewMemory(1 << 20)
 	first := open(t, hot, address, cold.Options{Chunk: 100_000})
-	written(t, first, ref("a"), text)
-	written(t, first, ref("b"), text)
+	logstest.Written(t, first, ref("a"), text)
+	logstest.Written(t, first, ref("b"), text)
 	if n, err := first.Tidy(t.Context(), 10); n != 2 || err != nil {
 		t.Fatal(n, err)
 	}
@@ -149,7 +118,7 @@ func TestWhoIsNotLetIn(t *testing.T) {
 			t.Errorf("%s: %d bytes and no error", what, len(got))
 		}
 	}
-	written(t, hot, ref("a"), text)
+	logstest.Written(t, hot, ref("a"), text)
 	refused("no bucket", s.of("other"))
 	t.Setenv("AWS_SECRET_ACCESS_KEY", secret+"x")
 	refused("a wrong secret", address)

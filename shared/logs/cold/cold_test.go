@@ -45,24 +45,6 @@ func folder(t *testing.T) (*blob.Bucket, string) {
 	return b, dir
 }
 
-// eager moves each log as soon as it is closed, so that all that follows is read
-// from the bucket.
-type eager struct{ *cold.Store }
-
-func (e eager) Append(ctx context.Context, r events.AttemptRef, offset int64, data []byte) (int64, error) {
-	n, err := e.Store.Append(ctx, r, offset, data)
-	return n, errors.Join(err, e.move(ctx))
-}
-
-func (e eager) Close(ctx context.Context, r events.AttemptRef, size int64) error {
-	return errors.Join(e.Store.Close(ctx, r, size), e.move(ctx))
-}
-
-func (e eager) move(ctx context.Context) error {
-	_, err := e.Tidy(ctx, 100)
-	return err
-}
-
 func TestSuite(t *testing.T) {
 	hot := map[string]func(t *testing.T) logs.Hot{
 		"memory": func(*testing.T) logs.Hot { return logs.NewMemory(1 << 20) },
@@ -82,7 +64,7 @@ func TestSuite(t *testing.T) {
 		t.Run(name+", moved at once", func(t *testing.T) {
 			logstest.Run(t, func(t *testing.T) logs.Store {
 				b, _ := folder(t)
-				return eager{cold.New(open(t), b, cold.Options{Chunk: 1000})}
+				return logstest.Eager{Moving: cold.New(open(t), b, cold.Options{Chunk: 1000})}
 			})
 		})
 	}
@@ -95,17 +77,6 @@ func text(bytes int) []byte {
 		fmt.Fprintf(&b, "line %d %s\n", i, strings.Repeat("x", i%37))
 	}
 	return []byte(b.String()[:bytes])
-}
-
-// written puts a closed log into a store.
-func written(t *testing.T, s logs.Store, r events.AttemptRef, data []byte) {
-	t.Helper()
-	if n, err := s.Append(t.Context(), r, 0, data); err != nil || n != int64(len(data)) {
-		t.Fatal(n, err)
-	}
-	if err := s.Close(t.Context(), r, logs.Present); err != nil {
-		t.Fatal(err)
-	}
 }
 
 func moved(t *testing.T, s *cold.Store, want int) {
@@ -139,8 +110,8 @@ func TestHotIsEmptiedAndColdIsWhole(t *testing.T) {
 	b, _ := folder(t)
 	s := cold.New(hot, b, cold.Options{Chunk: 4096})
 	data := text(100_000)
-	written(t, s, ref("a"), data)
-	written(t, s, ref("empty"), nil)
+	logstest.Written(t, s, ref("a"), data)
+	logstest.Written(t, s, ref("empty"), nil)
 	if _, err := s.Append(t.Context(), ref("open"), 0, []byte("open")); err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +175,7 @@ func TestDamageIsAGap(t *testing.T) {
 			hot := logs.NewMemory(1 << 20)
 			b, dir := folder(t)
 			s := cold.New(hot, b, cold.Options{Chunk: 1000})
-			written(t, s, ref("a"), data)
+			logstest.Written(t, s, ref("a"), data)
 			moved(t, s, 1)
 			if err := c.spoil(dir); err != nil {
 				t.Fatal(err)
@@ -242,7 +213,7 @@ func TestMovingIsTakenUpAgain(t *testing.T) {
 	hot := &failing{Hot: logs.NewMemory(1 << 20)}
 	b, dir := folder(t)
 	s := cold.New(hot, b, cold.Options{Chunk: 1000})
-	written(t, s, ref("a"), data)
+	logstest.Written(t, s, ref("a"), data)
 	if n, err := s.Tidy(t.Context(), 10); n != 0 || err == nil {
 		t.Fatal(n, err)
 	}
@@ -270,7 +241,7 @@ func TestAFullStoreIsRelieved(t *testing.T) {
 	hot := logs.NewMemory(10_000)
 	s := cold.New(hot, memory(t), cold.Options{})
 	for i := range 50 {
-		written(t, s, ref(fmt.Sprint("job", i)), text(4000))
+		logstest.Written(t, s, ref(fmt.Sprint("job", i)), text(4000))
 	}
 	for i := range 50 {
 		if got := read(t, s, ref(fmt.Sprint("job", i))); got != string(text(4000)) {
@@ -287,7 +258,7 @@ func TestAFullStoreIsRelieved(t *testing.T) {
 func TestAboveTheMarkLogsMoveBeforeItIsFull(t *testing.T) {
 	hot := logs.NewMemory(10_000)
 	s := cold.New(hot, memory(t), cold.Options{Mark: 50})
-	written(t, s, ref("a"), text(6000))
+	logstest.Written(t, s, ref("a"), text(6000))
 	for i := range int64(100) {
 		if _, err := s.Append(t.Context(), ref("b"), i, []byte("x")); err != nil {
 			t.Fatal(err)
@@ -302,7 +273,7 @@ func TestAboveTheMarkLogsMoveBeforeItIsFull(t *testing.T) {
 func TestRemoveLeavesNothing(t *testing.T) {
 	b, dir := folder(t)
 	s := cold.New(logs.NewMemory(1<<20), b, cold.Options{Chunk: 100})
-	written(t, s, ref("a"), text(1000))
+	logstest.Written(t, s, ref("a"), text(1000))
 	moved(t, s, 1)
 	if got := read(t, s, ref("a")); len(got) != 1000 {
 		t.Fatal(len(got))
@@ -336,7 +307,7 @@ func TestRemoveLeavesNothingThatIsMovedMeanwhile(t *testing.T) {
 	hot := logs.NewMemory(1 << 20)
 	other := cold.New(hot, b, cold.Options{})
 	s := cold.New(late{hot, func() { moved(t, other, 1) }}, b, cold.Options{})
-	written(t, s, ref("a"), text(1000))
+	logstest.Written(t, s, ref("a"), text(1000))
 	if err := s.Remove(t.Context(), run); err != nil {
 		t.Fatal(err)
 	}
@@ -355,7 +326,7 @@ func TestWhoLookedTooEarlyReadsItAll(t *testing.T) {
 		t.Fatal(got)
 	}
 	data := text(1000)
-	written(t, hot, ref("a"), data)
+	logstest.Written(t, hot, ref("a"), data)
 	moved(t, cold.New(hot, b, cold.Options{}), 1)
 	if l, err := s.Lines(t.Context(), ref("a")); err != nil || l.Size != 1000 {
 		t.Errorf("%+v, %v", l, err)
@@ -370,7 +341,7 @@ func TestManyMoveAtOnce(t *testing.T) {
 	hot := logs.NewMemory(1 << 20)
 	b, _ := folder(t)
 	for i := range 20 {
-		written(t, hot, ref(fmt.Sprint("job", i)), text(5000))
+		logstest.Written(t, hot, ref(fmt.Sprint("job", i)), text(5000))
 	}
 	var movers sync.WaitGroup
 	for range 4 {
@@ -394,7 +365,7 @@ func TestManyMoveAtOnce(t *testing.T) {
 func TestLines(t *testing.T) {
 	data := text(500_000)
 	s := cold.New(logs.NewMemory(1<<20), memory(t), cold.Options{Chunk: 10_000})
-	written(t, s, ref("a"), data)
+	logstest.Written(t, s, ref("a"), data)
 	before, err := s.Lines(t.Context(), ref("a"))
 	if err != nil {
 		t.Fatal(err)
@@ -417,7 +388,7 @@ func TestFoldersStayBelow(t *testing.T) {
 	b, dir := folder(t)
 	s := cold.New(logs.NewMemory(1<<20), b, cold.Options{})
 	for _, job := range []string{"..", "../../x", "/etc/x", "a\x00b", "é", url.PathEscape("../")} {
-		written(t, s, ref(job), []byte("x"))
+		logstest.Written(t, s, ref(job), []byte("x"))
 	}
 	moved(t, s, 6)
 	outside := 0
