@@ -147,7 +147,13 @@ func onBus(t *testing.T) story {
 		t.Fatal(err)
 	}
 	var d diary
-	h.Tap(d.add)
+	created := make(chan string, 64)
+	h.Tap(func(e events.Envelope) {
+		d.add(e)
+		if e.Type == events.TypeWorkerCreated {
+			created <- e.Subject
+		}
+	})
 	i := slices.IndexFunc(h.Table, func(f fn.Function) bool { return f.Name == "worker" })
 	reports := httptest.NewServer(h.Table[i].HTTP)
 	defer reports.Close()
@@ -157,10 +163,17 @@ func onBus(t *testing.T) story {
 	if err := h.Submit(t.Context(), request(t, runID, diamond())); err != nil {
 		t.Fatal(err)
 	}
+	workers := map[string]execution.Launch{}
 	for range diamond() {
 		select {
-		case l := <-launched:
-			play(t, reports.URL, l)
+		// A worker that ends before its creator has told of it is removed as a
+		// stale one, and nobody tells: here each is told of first, as on the cluster.
+		case subject := <-created:
+			for workers[subject].Worker == "" { // it was launched before
+				l := <-launched
+				workers["worker/"+string(l.Worker)] = l
+			}
+			play(t, reports.URL, workers[subject])
 		case <-time.After(time.Minute):
 			t.Fatalf("no worker comes; the run is\n%s", r.document(runID))
 		}
