@@ -93,6 +93,10 @@ type Streams struct {
 	// Patience is how long a reader may take for what it was sent: 10 s. A
 	// slower one is dropped, and resumes.
 	Patience time.Duration
+	// Gather is how long a stream that has just told of something waits before it
+	// tells more, so that a burst goes out in a few writes: 10 ms. What comes
+	// after silence goes out at once.
+	Gather time.Duration
 }
 
 // Routes are the patterns that a host with other HTTP functions gives to this
@@ -106,6 +110,7 @@ func New(a *API) fn.Function {
 	a.Streams.Beat = cmp.Or(a.Streams.Beat, 15*time.Second)
 	a.Streams.Life = cmp.Or(a.Streams.Life, 240*time.Second)
 	a.Streams.Patience = cmp.Or(a.Streams.Patience, 10*time.Second)
+	a.Streams.Gather = cmp.Or(a.Streams.Gather, 10*time.Millisecond)
 	if a.Log == nil {
 		a.Log = slog.Default()
 	}

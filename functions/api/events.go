@@ -144,10 +144,25 @@ func (s *eventStream) next(ctx context.Context, to reader) error {
 		}
 	}
 	s.at = b.Last()
-	if len(entries) == 0 {
-		return nil
+	if len(entries) > 0 {
+		if err := to.show(entries); err != nil {
+			return err
+		}
 	}
-	return to.show(entries)
+	if len(b.Entries) < batchSize { // else it catches up
+		s.gather(ctx)
+	}
+	return nil
+}
+
+// gather lets a burst come together.
+func (s *eventStream) gather(ctx context.Context) {
+	t := time.NewTimer(s.api.Streams.Gather)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
 }
 
 // gap tells of events that are gone. Its id is where the reader stood: if what
