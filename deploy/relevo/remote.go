@@ -278,6 +278,9 @@ func printExplanation(w io.Writer, e client.Explanation) error {
 		for _, b := range j.Before {
 			fmt.Fprintf(w, "  %s\n", b)
 		}
+		if !j.Starts.IsZero() {
+			fmt.Fprintf(w, "  may start in about %s\n", max(time.Until(j.Starts), time.Second).Round(time.Second))
+		}
 		for _, n := range j.Passed {
 			fmt.Fprintf(w, "  not on %s: %s\n", n.Node, n.Reason)
 		}

@@ -54,7 +54,7 @@ func TestExplainTheWayOfAJob(t *testing.T) {
 	if build.Position != 1 || build.Waiting != 1 || build.Pool != "linux" || build.Retries.User != 1 || build.Retries.Infra != 2 {
 		t.Errorf("build %+v", build)
 	}
-	if test := says(t, e, "test", "needs build (PENDING)"); test.State != "WAITING" || len(test.Needs) != 1 {
+	if test := says(t, e, "test", "needs build (pending)"); test.State != "WAITING" || len(test.Needs) != 1 {
 		t.Errorf("test %+v", test)
 	}
 
@@ -65,7 +65,7 @@ func TestExplainTheWayOfAJob(t *testing.T) {
 		t.Errorf("build %+v", b)
 	}
 	other := w.submit(submission(chain))
-	says(t, w.explain(other), "build", "at place 1 of 1", "node n1 has free 0m cpu, the job asks for 4000m")
+	says(t, w.explain(other), "build", "at place 1 of 1", "node n1 has 0 of 4 cores free, the job asks for 4")
 
 	w.report(0, execution.End, "", &execution.Ending{Verdict: events.Failed, Reason: "exit 2"})
 	b := says(t, w.explain(id), "build", "attempt 1 failed: exit 2", "next attempt is asked for at 12:00:10 UTC, in 10s")

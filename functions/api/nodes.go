@@ -21,6 +21,9 @@ type poolView struct {
 	waiting int      // length of the queue
 	placed  map[events.OfferID]scheduling.Placement
 	left    map[events.OfferID]scheduling.Unplaced
+	now     time.Time
+	starts  map[events.OfferID]time.Time // expected, of those that wait
+	typical time.Duration                // of a job; 0: not known
 }
 
 // lookPool reads a pool, and the ids in its queue up to depth. The queue goes on
@@ -40,7 +43,7 @@ func (a *API) lookPool(ctx context.Context, id events.PoolID, depth int) (*poolV
 // planned makes the plan of a pool as it stands; nothing of it is carried out.
 func planned(pool *scheduling.Pool, order []string, waiting int, now time.Time) *poolView {
 	v := &poolView{
-		pool: pool, order: order, waiting: waiting,
+		pool: pool, order: order, waiting: waiting, now: now,
 		placed: map[events.OfferID]scheduling.Placement{}, left: map[events.OfferID]scheduling.Unplaced{},
 	}
 	snapshot := pool.Snapshot(now)
@@ -131,7 +134,12 @@ func (a *API) showQueue(ctx context.Context, _ *struct{}) (*queueOutput, error) 
 	}
 	out := &queueOutput{Body: client.Queue{Pools: []client.PoolQueue{}}}
 	for _, v := range views {
-		out.Body.Pools = append(out.Body.Pools, client.PoolQueue{ID: v.pool.ID, Waiting: v.waiting, Offers: v.offers(a.visible(ctx))})
+		if err := a.forecast(ctx, v); err != nil {
+			return nil, a.fault(ctx, "look at how long jobs took", err)
+		}
+		out.Body.Pools = append(out.Body.Pools, client.PoolQueue{
+			ID: v.pool.ID, Waiting: v.waiting, Typical: v.typical.Seconds(), Offers: v.offers(a.visible(ctx)),
+		})
 	}
 	return out, nil
 }
@@ -142,14 +150,14 @@ func (v *poolView) offers(see func(project string) bool) []client.Offer {
 	offers := []client.Offer{}
 	for i, o := range v.pool.Sorted() {
 		if !see(o.Project) {
-			offers = append(offers, client.Offer{Priority: o.Priority, Position: i + 1, Queued: o.Queued, Expires: o.Expires})
+			offers = append(offers, client.Offer{Priority: o.Priority, Position: i + 1, Queued: o.Queued, Expires: o.Expires, Starts: v.starts[o.Offer]})
 			continue
 		}
 		u := v.left[o.Offer]
 		view := client.Offer{
 			ID: o.Offer, Job: jobID(o.For.Run, o.For.Job), Attempt: o.For.Attempt, Name: o.Name,
 			Project: o.Project, Priority: o.Priority, Position: i + 1,
-			Queued: o.Queued, Expires: o.Expires, Passed: u.Reasons, Never: u.Never,
+			Queued: o.Queued, Expires: o.Expires, Starts: v.starts[o.Offer], Passed: u.Reasons, Never: u.Never,
 		}
 		if p, ok := v.placed[o.Offer]; ok {
 			view.Passed = p.Passed

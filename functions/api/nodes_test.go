@@ -4,8 +4,11 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/relevo-ci/relevo/events"
 	"github.com/relevo-ci/relevo/shared/client"
+	"github.com/relevo-ci/relevo/shared/domain/execution"
 )
 
 func TestNodes(t *testing.T) {
@@ -46,7 +49,36 @@ func TestQueueTellsWhyEachNodeWasPassedOver(t *testing.T) {
 	if first.Job != never+".gpu" || first.Position != 1 || !first.Never || !strings.Contains(first.Passed[0].Reason, `label "gpu"`) {
 		t.Errorf("first %+v", first)
 	}
-	if second.Job != waits+".late" || second.Position != 2 || second.Never || !strings.Contains(second.Passed[0].Reason, "0m cpu") {
+	if second.Job != waits+".late" || second.Position != 2 || second.Never || !strings.Contains(second.Passed[0].Reason, "0 of 4 cores") {
 		t.Errorf("second %+v", second)
+	}
+}
+
+// TestQueueTellsWhenAJobMayStart goes by how long the jobs before took.
+func TestQueueTellsWhenAJobMayStart(t *testing.T) {
+	w := newWorld(t)
+	w.now = time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
+	w.node("n1", 4)
+	const big = "jobs:\n  big: {resources: {cpu: 4}, steps: [{run: x}]}\n"
+	w.submit(submission(big))
+	w.report(0, execution.Hello, "", nil)
+	w.now = w.now.Add(time.Minute)
+	w.report(0, execution.End, "", &execution.Ending{Verdict: events.Succeeded})
+	w.submit(submission(big))
+	second := w.submit(submission(big))
+	third := w.submit(submission(big))
+	queue := func() client.PoolQueue {
+		return decode[client.Queue](t, w.ask(http.MethodGet, "/v1/queue", ""), http.StatusOK).Pools[0]
+	}
+	q := queue()
+	if q.Typical != 60 || len(q.Offers) != 2 || q.Offers[0].Job != second+".big" || !q.Offers[0].Starts.Equal(w.now.Add(time.Minute)) || !q.Offers[1].Starts.Equal(w.now.Add(2*time.Minute)) {
+		t.Errorf("queue %+v", q)
+	}
+	if e := w.explain(third); !e.Jobs[0].Starts.Equal(w.now.Add(2 * time.Minute)) {
+		t.Errorf("explanation %+v", e)
+	}
+	w.now = w.now.Add(time.Minute)
+	if q := queue(); !q.Offers[0].Starts.IsZero() || q.Typical != 60 {
+		t.Errorf("what runs takes longer than any before it: %+v", q)
 	}
 }

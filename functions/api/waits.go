@@ -2,7 +2,6 @@ package api
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -31,11 +30,23 @@ func (x *explainer) waiting(j *pipeline.Job) client.JobExplanation {
 		return e
 	}
 	var says []string
-	for _, other := range x.run.Jobs {
-		s := x.run.JobSpec(other.Key)
-		if s != nil && slices.Contains(spec.Needs, s.ID) && !other.State.Final() {
-			e.Needs = append(e.Needs, string(other.Key))
-			says = append(says, fmt.Sprintf("%s (%s)", other.Key, stateOf(other)))
+	for _, need := range spec.Needs {
+		var open []*pipeline.Job
+		all := 0
+		for _, other := range x.run.Jobs {
+			if s := x.run.JobSpec(other.Key); s == nil || s.ID != need {
+				continue
+			}
+			if all++; !other.State.Final() {
+				open = append(open, other)
+				e.Needs = append(e.Needs, string(other.Key))
+			}
+		}
+		switch {
+		case len(open) > 0 && all == 1:
+			says = append(says, fmt.Sprintf("%s (%s)", need, strings.ToLower(stateOf(open[0]))))
+		case len(open) > 0:
+			says = append(says, fmt.Sprintf("%s (%d of %d done)", need, all-len(open), all))
 		}
 	}
 	switch {
@@ -69,7 +80,7 @@ func (x *explainer) pending(j *pipeline.Job) client.JobExplanation {
 		e.Says = fmt.Sprintf("is on its way to pool %s", offer.Pool)
 		return e
 	}
-	e.Waiting, e.Position = v.waiting, v.position(offer.Offer)
+	e.Waiting, e.Position, e.Starts = v.waiting, v.position(offer.Offer), v.starts[offer.Offer]
 	if h, ok := v.pool.Held[events.AssignmentFor(offer.Offer)]; ok {
 		e.Says = fmt.Sprintf("was given node %s of pool %s and is about to take it", h.Node, offer.Pool)
 		return e

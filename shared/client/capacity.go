@@ -51,6 +51,7 @@ type Queue struct {
 type PoolQueue struct {
 	ID      events.PoolID `json:"id"`
 	Waiting int           `json:"waiting" doc:"Length of the queue."`
+	Typical float64       `json:"typical,omitempty" doc:"Seconds that the middle one of its newest jobs took; absent while nothing waits or none is known."`
 	Offers  []Offer       `json:"offers" doc:"Its head, in order: what the planner looks at."`
 }
 
@@ -65,6 +66,7 @@ type Offer struct {
 	Position int                 `json:"position" doc:"In its pool's queue, from 1."`
 	Queued   time.Time           `json:"queued"`
 	Expires  time.Time           `json:"expires"`
+	Starts   time.Time           `json:"starts,omitzero" doc:"When it may start, going by how long the newest jobs took; absent where that tells nothing."`
 	Passed   []events.NodeReason `json:"passed,omitempty" doc:"Every node passed over, with the reason."`
 	Never    bool                `json:"never,omitempty" doc:"No node there could take it, even when idle."`
 }
@@ -88,6 +90,7 @@ type JobExplanation struct {
 	Pool        events.PoolID       `json:"pool,omitempty" doc:"Where it queues."`
 	Position    int                 `json:"position,omitempty" doc:"In that queue, from 1; 0 where it does not stand in it."`
 	Waiting     int                 `json:"waiting,omitempty" doc:"Length of that queue."`
+	Starts      time.Time           `json:"starts,omitzero" doc:"When it may start, going by how long the newest jobs of the pool took; absent where that tells nothing."`
 	Passed      []events.NodeReason `json:"passed,omitempty" doc:"Every node passed over, with the reason."`
 	Before      []string            `json:"before,omitempty" doc:"How each attempt went that another one followed."`
 	Annotations []events.Annotation `json:"annotations,omitempty" doc:"What the steps of its last attempt pointed people at."`

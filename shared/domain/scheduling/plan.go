@@ -6,7 +6,9 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/relevo-ci/relevo/events"
@@ -145,15 +147,16 @@ func choose(nodes []Node, free map[events.NodeID]events.Resources, reserved map[
 	for i := range nodes {
 		n := &nodes[i]
 		reason := mismatch(n, o.Requirements)
-		if reason == "" {
-			reason = short(n.Capacity, o.Requirements.Resources, "has in all")
+		want := o.Requirements.Resources
+		if m := scarce(n.Capacity, want); reason == "" && m != nil {
+			reason = fmt.Sprintf("has %s %s in all, the job asks for %s", m.show(n.Capacity), m.unit, m.show(want))
 		}
 		if reason == "" {
 			never = false
 			if first, ok := reserved[n.Node]; ok {
 				reason = fmt.Sprintf("kept for %s, which waits since %s", first.Name, first.Queued.Format(time.TimeOnly))
-			} else {
-				reason = short(free[n.Node], o.Requirements.Resources, "has free")
+			} else if m := scarce(free[n.Node], want); m != nil {
+				reason = fmt.Sprintf("has %s of %s %s free, the job asks for %s", m.show(free[n.Node]), m.show(n.Capacity), m.unit, m.show(want))
 			}
 		}
 		if reason != "" {
@@ -198,21 +201,38 @@ func mismatch(n *Node, req events.Requirements) string {
 	return ""
 }
 
-// short names the first resource that does not reach.
-func short(have, want events.Resources, verb string) string {
-	if want.CPU > have.CPU {
-		return fmt.Sprintf("%s %dm cpu, the job asks for %dm", verb, have.CPU, want.CPU)
+// measure is one of the resources, in words.
+type measure struct {
+	unit  string
+	of    func(events.Resources) int64
+	scale float64 // of what people count in
+	parts float64 // of one of these, the smallest that is shown
+}
+
+var (
+	cores  = &measure{"cores", func(r events.Resources) int64 { return r.CPU }, 1000, 1000}
+	memory = &measure{"MiB of memory", func(r events.Resources) int64 { return r.Memory }, 1 << 20, 1}
+	gpus   = &measure{"GPUs", func(r events.Resources) int64 { return r.GPU }, 1, 1}
+	slots  = &measure{"worker slots", func(r events.Resources) int64 { return r.Slots }, 1, 1}
+)
+
+func (m *measure) show(r events.Resources) string {
+	return strconv.FormatFloat(math.Round(float64(m.of(r))/m.scale*m.parts)/m.parts, 'f', -1, 64)
+}
+
+// scarce is the first resource that does not reach; nil where all do.
+func scarce(have, want events.Resources) *measure {
+	switch {
+	case want.CPU > have.CPU:
+		return cores
+	case want.Memory > have.Memory:
+		return memory
+	case want.GPU > have.GPU:
+		return gpus
+	case want.Slots > have.Slots:
+		return slots
 	}
-	if want.Memory > have.Memory {
-		return fmt.Sprintf("%s %d MiB memory, the job asks for %d MiB", verb, have.Memory>>20, want.Memory>>20)
-	}
-	if want.GPU > have.GPU {
-		return fmt.Sprintf("%s %d gpu, the job asks for %d", verb, have.GPU, want.GPU)
-	}
-	if want.Slots > have.Slots {
-		return fmt.Sprintf("%s %d worker slots, the job asks for %d", verb, have.Slots, want.Slots)
-	}
-	return ""
+	return nil
 }
 
 // preference is the weight of the preferred attributes that the node has; it
@@ -249,7 +269,7 @@ func fill(n *Node, free, want events.Resources, policy Policy) float64 {
 func reserve(nodes []Node, reserved map[events.NodeID]Offer, o Offer) {
 	for i := range nodes {
 		n := &nodes[i]
-		if _, ok := reserved[n.Node]; ok || mismatch(n, o.Requirements) != "" || short(n.Capacity, o.Requirements.Resources, "") != "" {
+		if _, ok := reserved[n.Node]; ok || mismatch(n, o.Requirements) != "" || scarce(n.Capacity, o.Requirements.Resources) != nil {
 			continue
 		}
 		reserved[n.Node] = o

@@ -148,6 +148,29 @@ func TestEveryRefusalHasItsReason(t *testing.T) {
 	}
 }
 
+// What does not reach is told with how much there is, in units that people use.
+func TestWhatIsScarce(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		held, want events.Resources
+		says       string
+	}{
+		{events.Resources{CPU: 3500}, events.Resources{CPU: 1000}, "has 0.5 of 4 cores free, the job asks for 1"},
+		{events.Resources{}, events.Resources{CPU: 4500}, "has 4 cores in all, the job asks for 4.5"},
+		{events.Resources{Memory: 7<<30 + 7}, events.Resources{Memory: 2 << 30}, "has 1024 of 8192 MiB of memory free, the job asks for 2048"},
+		{events.Resources{}, events.Resources{GPU: 1}, "has 0 GPUs in all, the job asks for 1"},
+		{events.Resources{Slots: 8}, events.Resources{Slots: 1}, "has 0 of 8 worker slots free, the job asks for 1"},
+	} {
+		o := offer("o", 0)
+		o.Requirements.Resources = c.want
+		held := scheduling.Held{AssignmentCreated: events.AssignmentCreated{Node: "n", Resources: c.held}}
+		plan := scheduling.Make(scheduling.Snapshot{Now: now, Nodes: []scheduling.Node{node("n", 4000)}, Held: []scheduling.Held{held}}, []scheduling.Offer{o}, scheduling.Policy{})
+		if len(plan.Unplaced) != 1 || plan.Unplaced[0].Reasons[0].Reason != c.says {
+			t.Errorf("%+v, want %q", plan.Unplaced, c.says)
+		}
+	}
+}
+
 // S3 and the order of the queue, over random pools.
 func TestPlanProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
