@@ -35,11 +35,6 @@ type node struct {
 	bend  bool // no job: an edge passes here
 }
 
-type cell struct {
-	Look look
-	X, Y int
-}
-
 // edge is a line from what is needed to what needs it.
 type edge struct {
 	Path string
@@ -55,8 +50,6 @@ const (
 	rowGap      = 18
 	bendHeight  = 8
 	margin      = 6
-	cellSize    = 14
-	cellsInRow  = 13
 )
 
 // drawGraph places the jobs of a run.
@@ -150,15 +143,6 @@ func jobNote(j client.Job) string {
 		return l.Word + " · " + span(ended.Sub(from))
 	}
 	return l.Word
-}
-
-func (n *node) placeCells() {
-	if len(n.Jobs) == 1 {
-		return
-	}
-	for i, j := range n.Jobs[:min(len(n.Jobs), cellsInRow)] {
-		n.Cells = append(n.Cells, cell{jobLook(j), n.X + 12 + i*cellSize, n.Y + nodeHeight - 2})
-	}
 }
 
 // layers puts each node behind all that it needs, and gives the edges that

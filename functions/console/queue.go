@@ -3,8 +3,8 @@ package console
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/relevo-ci/relevo/events"
@@ -18,15 +18,15 @@ type queuePage struct {
 	Others  []waitRow // for a time, another run, an event
 	Needs   []waitRow // for other jobs of their runs
 	Waiting int
-	Typical time.Duration // of a job, by the latest runs; 0: not known
-	Older   bool          // there are more than are shown
+	Older   bool // there are more than are shown
 }
 
 // poolRow is a pool with its queue.
 type poolRow struct {
 	client.PoolQueue
-	Slots int
-	Rows  []offerRow
+	Slots   int
+	Rows    []offerRow
+	Typical time.Duration // of a job; 0: not known
 }
 
 // offerRow is a job that waits for capacity.
@@ -34,8 +34,9 @@ type offerRow struct {
 	client.Offer
 	Key      string
 	Run      string
+	Pipeline string
 	Reasons  []passed
-	Estimate time.Duration // 0: none can be given
+	Starts   string // about when; empty: nothing tells
 }
 
 // waitRow is a job that waits for something else.
@@ -56,13 +57,13 @@ func (c *Console) showQueue(r *http.Request) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	p := queuePage{Typical: c.typical(r.Context())}
+	var p queuePage
 	slots := c.slots(r.Context())
 	for _, q := range queue.Pools {
-		row := poolRow{PoolQueue: q, Slots: slots[q.ID]}
+		row := poolRow{PoolQueue: q, Slots: slots[q.ID], Typical: time.Duration(q.Typical * float64(time.Second))}
 		p.Waiting += q.Waiting
 		for _, o := range q.Offers {
-			row.Rows = append(row.Rows, offer(o, row.Slots, p.Typical))
+			row.Rows = append(row.Rows, offer(o, c.Now()))
 		}
 		p.Pools = append(p.Pools, row)
 	}
@@ -90,35 +91,28 @@ func (c *Console) slots(ctx context.Context) map[events.PoolID]int {
 	return slots
 }
 
-func offer(o client.Offer, slots int, typical time.Duration) offerRow {
+func offer(o client.Offer, now time.Time) offerRow {
 	row := offerRow{Offer: o, Key: jobKey(o.Job), Run: o.Job[:len(o.Job)-min(len(o.Job), len(jobKey(o.Job))+1)]}
 	for _, p := range o.Passed {
 		row.Reasons = append(row.Reasons, passed{string(p.Node), p.Reason})
 	}
-	if slots > 0 && typical > 0 && !o.Never {
-		// Slots come free one after the other, each once in a job's time.
-		row.Estimate = time.Duration(o.Position) * typical / time.Duration(slots)
+	if !o.Starts.IsZero() {
+		row.Starts = roughly(o.Starts.Sub(now))
 	}
 	return row
 }
 
-// typical is the middle of how long the latest jobs ran; 0: not known.
-func (c *Console) typical(ctx context.Context) time.Duration {
-	list, err := c.api.Jobs(ctx, client.JobFilter{States: []string{"SUCCEEDED", "FAILED"}}, 100, "")
-	if err != nil {
-		return 0 // the page stands without it
+// roughly is how far off something is, no finer than an estimate may say.
+func roughly(d time.Duration) string {
+	switch {
+	case d < 5*time.Second:
+		return "any moment"
+	case d < time.Minute:
+		return fmt.Sprintf("in about %d s", (d+4*time.Second)/(5*time.Second)*5)
+	case d < time.Hour:
+		return fmt.Sprintf("in about %d min", (d+30*time.Second)/time.Minute)
 	}
-	var took []time.Duration
-	for _, j := range list.Jobs {
-		if !j.Started.IsZero() && !j.Ended.IsZero() {
-			took = append(took, j.Ended.Sub(j.Started))
-		}
-	}
-	if len(took) == 0 {
-		return 0
-	}
-	slices.Sort(took)
-	return took[len(took)/2]
+	return "in about " + plural(int((d+30*time.Minute)/time.Hour), "hour", "hours")
 }
 
 // gatherWaits adds the jobs that wait for something else than capacity, with
@@ -130,13 +124,20 @@ func (c *Console) gatherWaits(ctx context.Context, p *queuePage) error {
 	}
 	p.Older = list.Next != ""
 	said := map[string]runSays{}
+	pipelines := map[string]string{} // by job
 	for _, j := range list.Jobs {
+		pipelines[j.ID] = j.Pipeline
 		s, ok := said[j.Run]
 		if !ok {
 			s = c.ask(ctx, j.Run)
 			said[j.Run] = s
 		}
 		p.add(j, s.why[j.ID], s.approval[j.ID])
+	}
+	for _, pool := range p.Pools {
+		for i := range pool.Rows {
+			pool.Rows[i].Pipeline = pipelines[pool.Rows[i].Job]
+		}
 	}
 	return nil
 }

@@ -187,16 +187,13 @@ func axis(whole time.Duration) []tick {
 }
 
 func tickWord(d time.Duration) string {
-	if d == 0 {
+	switch {
+	case d == 0:
 		return "0"
-	}
-	if d >= time.Second && d < 10*time.Second {
+	case d >= time.Second && d < time.Minute, d < time.Hour && d%time.Minute == 0, d%time.Hour == 0:
 		return coarse(d)
 	}
-	if d < time.Second {
-		return span(d)
-	}
-	return coarse(d)
+	return span(d)
 }
 
 // add puts a job with those of its matrix.

@@ -68,6 +68,8 @@ func (m moment) Says() string {
 		return m.At.UTC().Format("15:04:05 UTC")
 	}
 	switch d := m.Now.Sub(m.At); {
+	case d <= -48*time.Hour:
+		return fmt.Sprintf("in %d days", (-d+12*time.Hour)/(24*time.Hour))
 	case d < 0:
 		return "in " + span(-d)
 	case d < 5*time.Second:

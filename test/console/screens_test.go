@@ -2,13 +2,17 @@ package console_test
 
 import (
 	"bytes"
+	"cmp"
+	"context"
 	"fmt"
 	"image"
 	"image/color"
 	"image/png"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,8 +25,25 @@ import (
 type scene struct {
 	*server
 	run, done, failed string
+	busy              string // holds the whole pool, and waits for more
 	trigger           string
 }
+
+// crowd is more than the pool has room for, for some minutes.
+const crowd = `
+name: Load test
+jobs:
+  shard:
+    name: Shard ${{ matrix.n }}
+    strategy: {matrix: {n: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48]}}
+    steps:
+      - {name: Warm up, run: "echo ready"}
+      - {name: Fire, run: "sleep $((20 + ${{ matrix.n }} % 4 * 5))"}
+  report:
+    name: Report
+    needs: shard
+    steps: [{run: echo}]
+`
 
 // stage runs what there is to see, up to where the sample asks for approval.
 func stage(t *testing.T) scene {
@@ -37,6 +58,7 @@ func stage(t *testing.T) scene {
 	s.ended(s.failed)
 	s.ended(s.done)
 	s.trigger = s.arrivals()
+	s.people()
 	s.submit("name: GPU bench\njobs:\n  bench:\n    name: Bench\n    resources: {cpu: \"64\"}\n    steps: [{run: echo}]\n", push)
 	s.run = s.submit(sample(t), push)
 	until(t, "the sample asks for approval", func() bool {
@@ -44,14 +66,54 @@ func stage(t *testing.T) scene {
 		if err != nil {
 			t.Fatal(err)
 		}
+		asks, open := false, 0
 		for _, j := range r.Jobs {
-			if j.Approval {
-				return true
+			asks = asks || j.Approval
+			if !j.Final() {
+				open++
 			}
 		}
-		return false
+		return asks && open == 2 // and what comes after it
 	})
+	s.crowd()
 	return s
+}
+
+// crowd fills the pool, until the test is over. Some of it is done when it
+// returns, which tells how long the rest will take.
+func (s *scene) crowd() {
+	s.t.Helper()
+	of := push
+	of.Actor, of.Ref, of.SHA = "chen", "refs/heads/load", "c0ffee1122334455667788990011223344556677"
+	s.busy = s.submit(crowd, of)
+	s.t.Cleanup(func() {
+		if _, err := s.CancelRun(context.Background(), s.busy, "seen"); err != nil {
+			s.t.Error(err)
+		}
+	})
+	until(s.t, "some of it is done", func() bool {
+		r, err := s.Run(s.t.Context(), s.busy)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		return slices.ContainsFunc(r.Jobs, client.Job.Final)
+	})
+}
+
+// people are those who have a role, and scripts that have a token.
+func (s scene) people() {
+	s.t.Helper()
+	for _, b := range []client.Binding{
+		{Subject: "group:developers", Project: "github/acme/*", Role: "developer"},
+		{Subject: "user:ana@example.com", Project: "github/acme/shop", Role: "operator"},
+	} {
+		if _, err := s.Grant(s.t.Context(), b); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	if _, err := s.MakeToken(s.t.Context(), client.TokenRequest{Name: "release bot", Role: "developer", Projects: []string{"github/acme/shop"}, Days: 30}); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 // arrivals sends what other systems do, and gives the trigger ledger's newest.
@@ -92,7 +154,7 @@ func (s scene) arrivals() string {
 // pages are all that the console shows of a scene.
 func (s scene) pages() map[string]string {
 	return map[string]string{
-		"runs": "/", "filters": "/?branch=main&state=succeeded", "run": "/runs/" + s.run, "run-failed": "/runs/" + s.failed, "waterfall": "/runs/" + s.run + "?view=waterfall", "new": "/run?from=" + s.run, "log": "/jobs/" + s.run + ".build", "queue": "/queue",
+		"runs": "/", "filters": "/?branch=main&state=succeeded", "run": "/runs/" + s.run, "run-live": "/runs/" + s.busy, "run-failed": "/runs/" + s.failed, "waterfall": "/runs/" + s.run + "?view=waterfall", "new": "/run?from=" + s.run, "log": "/jobs/" + s.run + ".build", "queue": "/queue",
 		"capacity": "/capacity", "events": "/events", "triggers": "/triggers", "trigger": "/triggers/" + s.trigger, "access": "/access", "approve": "/jobs/" + s.run + ".approve/approve", "missing": "/runs/none",
 	}
 }
@@ -121,6 +183,9 @@ func screens(t *testing.T, s scene) {
 			if !*update {
 				continue
 			}
+			until(t, name+" is live", func() bool {
+				return eval[bool](b, "!document.querySelector('main[sse-connect]') || !document.getElementById('pulse').hidden")
+			})
 			var raw []byte
 			b.do(chromedp.CaptureScreenshot(&raw))
 			save(t, filepath.Join("..", "..", "docs", "screens", name+"-"+l.name+".png"), raw)
@@ -178,22 +243,22 @@ func fewer(from image.Image) image.Image {
 	return to
 }
 
+// most picks the colours that there is most of, none like another that was picked:
+// a dot that is green stays so.
 func most(count map[color.RGBA]int, n int) color.Palette {
+	all := slices.SortedFunc(maps.Keys(count), func(a, b color.RGBA) int { return cmp.Or(count[b]-count[a], rgb(a)-rgb(b)) })
 	var p color.Palette
-	for len(p) < n && len(count) > 0 {
-		var best color.RGBA
-		top := -1
-		for c, k := range count {
-			if k > top || k == top && less(c, best) {
-				best, top = c, k
-			}
+	for _, c := range all {
+		if len(p) < n && !slices.ContainsFunc(p, func(o color.Color) bool { return alike(c, o.(color.RGBA)) }) {
+			p = append(p, c)
 		}
-		p = append(p, best)
-		delete(count, best)
 	}
 	return p
 }
 
-func less(a, b color.RGBA) bool {
-	return int(a.R)<<16|int(a.G)<<8|int(a.B) < int(b.R)<<16|int(b.G)<<8|int(b.B)
+func rgb(c color.RGBA) int { return int(c.R)<<16 | int(c.G)<<8 | int(c.B) }
+
+func alike(a, b color.RGBA) bool {
+	apart := func(a, b uint8) int { return max(int(a), int(b)) - min(int(a), int(b)) }
+	return apart(a.R, b.R)+apart(a.G, b.G)+apart(a.B, b.B) < 12
 }
