@@ -59,6 +59,7 @@ func stage(t *testing.T) scene {
 	s.ended(s.done)
 	s.trigger = s.arrivals()
 	s.people()
+	s.undelivered(s.done, "run-completed-telemetry", "dial tcp 10.0.0.7:6379: connect: connection refused (after 10 tries)")
 	s.submit("name: GPU bench\njobs:\n  bench:\n    name: Bench\n    resources: {cpu: \"64\"}\n    steps: [{run: echo}]\n", push)
 	s.run = s.submit(sample(t), push)
 	until(t, "the sample asks for approval", func() bool {
@@ -155,7 +156,7 @@ func (s scene) arrivals() string {
 func (s scene) pages() map[string]string {
 	return map[string]string{
 		"runs": "/", "filters": "/?branch=main&state=succeeded", "run": "/runs/" + s.run, "run-live": "/runs/" + s.busy, "run-failed": "/runs/" + s.failed, "waterfall": "/runs/" + s.run + "?view=waterfall", "new": "/run?from=" + s.run, "log": "/jobs/" + s.run + ".build", "queue": "/queue",
-		"capacity": "/capacity", "events": "/events", "triggers": "/triggers", "trigger": "/triggers/" + s.trigger, "access": "/access", "approve": "/jobs/" + s.run + ".approve/approve", "missing": "/runs/none",
+		"capacity": "/capacity", "events": "/events", "letters": "/events?context=access#deadletters", "triggers": "/triggers", "trigger": "/triggers/" + s.trigger, "access": "/access", "approve": "/jobs/" + s.run + ".approve/approve", "missing": "/runs/none",
 	}
 }
 
