@@ -130,7 +130,7 @@ func (s *eventStream) next(ctx context.Context, to reader) error {
 	case err != nil:
 		return err
 	}
-	var entries []feed.Entry
+	entries := make([]feed.Entry, 0, len(b.Entries)+1)
 	if b.Gap {
 		entries = append(entries, s.gap(b))
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -134,12 +135,14 @@ func eventLine(e client.Event) eventRow {
 	return row
 }
 
+var longID = regexp.MustCompile(`^([0-9A-Z]{26}|[0-9a-z]{26})$`)
+
 // subject leaves out what repeats: of a run's id its last characters tell it
-// from others.
+// from others. Names stay whole.
 func subject(s string) string {
 	parts := strings.Split(s, "/")
 	for i, p := range parts {
-		if len(p) >= 20 {
+		if longID.MatchString(p) {
 			parts[i] = "…" + p[len(p)-6:]
 		}
 	}

@@ -25,3 +25,16 @@ func TestMoments(t *testing.T) {
 		}
 	}
 }
+
+func TestSubject(t *testing.T) {
+	t.Parallel()
+	for of, want := range map[string]string{
+		"run/5P09H3XR2Q33D90ZGZVVNQKHF7/job/integration-tests-on-linux.1": "run …NQKHF7 job integration-tests-on-linux.1",
+		"worker/1dcaqncy0vsvz7ryr1m0262afc":                               "worker …262afc",
+		"principal/user:ana.maria@example.com":                            "principal user:ana.maria@example.com",
+	} {
+		if got := subject(of); got != want {
+			t.Errorf("%s: %s, want %s", of, got, want)
+		}
+	}
+}
