@@ -177,8 +177,23 @@ func (x *explainer) retries(j *pipeline.Job) *client.Retries {
 // clock shows a time and how far it is from now.
 func (x *explainer) clock(at time.Time) string {
 	d := at.Sub(x.now).Round(time.Second)
+	if d >= time.Hour {
+		d = d.Round(time.Minute)
+	}
 	if d <= 0 {
 		return at.Format(time.TimeOnly) + " UTC"
 	}
-	return at.Format(time.TimeOnly) + " UTC, in " + d.String()
+	return at.Format(time.TimeOnly) + " UTC, in " + brief(d)
+}
+
+// brief is a length of time without the units that say nothing: 5m, not 5m0s.
+func brief(d time.Duration) string {
+	s := d.String()
+	if rest, ok := strings.CutSuffix(s, "m0s"); ok {
+		s = rest + "m"
+	}
+	if rest, ok := strings.CutSuffix(s, "h0m"); ok {
+		s = rest + "h"
+	}
+	return s
 }

@@ -59,9 +59,9 @@ func TestExplainTheWayOfAJob(t *testing.T) {
 	}
 
 	w.node("n1", 4)
-	says(t, w.explain(id), "build", "node n1 of pool linux", "launched by fake", "must report by 12:05:00 UTC, in 5m0s")
+	says(t, w.explain(id), "build", "node n1 of pool linux", "launched by fake", "must report by 12:05:00 UTC, in 5m")
 	w.report(0, execution.Hello, "", nil)
-	if b := says(t, w.explain(id), "build", "runs on node n1", "since 12:00:00", "times out at 18:00:00"); b.Until.IsZero() {
+	if b := says(t, w.explain(id), "build", "runs on node n1", "since 12:00:00", "times out at 18:00:00 UTC, in 6h"); b.Until.IsZero() {
 		t.Errorf("build %+v", b)
 	}
 	other := w.submit(submission(chain))

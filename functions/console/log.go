@@ -132,7 +132,7 @@ func (c *Console) showLog(r *http.Request) (view, error) {
 	if x, err := c.api.Explain(r.Context(), job.Run); err == nil && !job.Final() {
 		for _, j := range x.Jobs {
 			if j.ID == job.ID {
-				p.Says = j.Says
+				p.Says = c.says(j)
 			}
 		}
 	}

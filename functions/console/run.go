@@ -130,10 +130,23 @@ func (c *Console) took(r client.RunSummary) time.Duration {
 	return cmp.Or(r.Ended, c.Now()).Sub(r.Requested)
 }
 
+// mostNamed is how many nodes are named in what is said of a job anyway.
+const mostNamed = 3
+
+// says tells why a job stands where it stands.
+func (c *Console) says(why client.JobExplanation) string {
+	if why.Starts.IsZero() {
+		return why.Says
+	}
+	return why.Says + "; starts " + roughly(why.Starts.Sub(c.Now()))
+}
+
 func (c *Console) jobRow(j client.Job, why client.JobExplanation, from, end time.Time) jobRow {
-	row := jobRow{Job: j, Look: jobLook(j), Says: why.Says, Until: why.Until, Before: why.Before, HasLog: len(j.Attempts) > 0 || j.CarriedFrom != ""}
-	for _, n := range why.Passed {
-		row.Passed = append(row.Passed, passed{string(n.Node), n.Reason})
+	row := jobRow{Job: j, Look: jobLook(j), Says: c.says(why), Until: why.Until, Before: why.Before, HasLog: len(j.Attempts) > 0 || j.CarriedFrom != ""}
+	if len(why.Passed) > mostNamed {
+		for _, n := range why.Passed {
+			row.Passed = append(row.Passed, passed{string(n.Node), n.Reason})
+		}
 	}
 	if j.Final() && row.Look.Class == "ok" {
 		row.Says = ""

@@ -253,7 +253,7 @@
   // Folding -------------------------------------------------------------------
 
   function setFolds(list) {
-    folds = list || [];
+    folds = (list || []).filter((f) => (f.e || lines) > f.s); // a heading without lines folds nothing
     starts.clear();
     for (const f of folds) {
       starts.set(f.s, f);
