@@ -12,7 +12,8 @@ import (
 // does and asks back, done by POST.
 type action struct {
 	path   string
-	title  string // with what it is about, %s
+	title  string // with the name of what it is about, %s
+	about  func(c *Console, ctx context.Context, id string) (name string, err error)
 	says   string
 	button string
 	danger bool
@@ -37,7 +38,7 @@ func runOf(id string) string {
 
 var actions = []action{
 	{
-		path: "/runs/{id}/cancel", title: "Cancel this run?", button: "Cancel the run", danger: true, reason: "Reason (shown with the run)",
+		path: "/runs/{id}/cancel", title: "Cancel run “%s”?", about: nameOfRun, button: "Cancel the run", danger: true, reason: "Reason (shown with the run)",
 		says: "Its jobs stop now. Clean-up that they declared still runs.",
 		back: backToRun,
 		do: func(c *Console, ctx context.Context, r *http.Request, id string) (string, error) {
@@ -46,7 +47,7 @@ var actions = []action{
 		},
 	},
 	{
-		path: "/jobs/{id}/cancel", title: "Cancel job “%s”?", button: "Cancel the job", danger: true, reason: "Reason (shown with the job)",
+		path: "/jobs/{id}/cancel", title: "Cancel job “%s”?", about: nameOfJob, button: "Cancel the job", danger: true, reason: "Reason (shown with the job)",
 		says: "It stops now. Jobs that need it are skipped.",
 		back: backToRun,
 		do: func(c *Console, ctx context.Context, r *http.Request, id string) (string, error) {
@@ -55,7 +56,7 @@ var actions = []action{
 		},
 	},
 	{
-		path: "/runs/{id}/retry-failed", title: "Re-run failed jobs?", button: "Re-run failed jobs",
+		path: "/runs/{id}/retry-failed", title: "Re-run failed jobs of “%s”?", about: nameOfRun, button: "Re-run failed jobs",
 		says: "A new run starts with the jobs that did not succeed, and those that need them. The others are carried over with their outputs. This run stays as it is.",
 		back: backToRun,
 		do: func(c *Console, ctx context.Context, r *http.Request, id string) (string, error) {
@@ -64,7 +65,7 @@ var actions = []action{
 		},
 	},
 	{
-		path: "/runs/{id}/retry", title: "Re-run all jobs?", button: "Re-run all jobs",
+		path: "/runs/{id}/retry", title: "Re-run all jobs of “%s”?", about: nameOfRun, button: "Re-run all jobs",
 		says: "A new run of the same file, commit and event starts. This one stays as it is.",
 		back: backToRun,
 		do: func(c *Console, ctx context.Context, r *http.Request, id string) (string, error) {
@@ -73,7 +74,7 @@ var actions = []action{
 		},
 	},
 	{
-		path: "/jobs/{id}/approve", title: "Approve job “%s”?", button: "Approve", reason: "Note (shown with the job)",
+		path: "/jobs/{id}/approve", title: "Approve job “%s”?", about: nameOfJob, button: "Approve", reason: "Note (shown with the job)",
 		says: "Jobs that need it start at once. This cannot be undone.",
 		back: backToRun,
 		do: func(c *Console, ctx context.Context, r *http.Request, id string) (string, error) {
@@ -82,7 +83,7 @@ var actions = []action{
 		},
 	},
 	{
-		path: "/jobs/{id}/refuse", title: "Reject job “%s”?", button: "Reject", danger: true, reason: "Reason (shown with the job)",
+		path: "/jobs/{id}/refuse", title: "Reject job “%s”?", about: nameOfJob, button: "Reject", danger: true, reason: "Reason (shown with the job)",
 		says: "It fails, and jobs that need it are skipped.",
 		back: backToRun,
 		do: func(c *Console, ctx context.Context, r *http.Request, id string) (string, error) {
@@ -129,18 +130,36 @@ var actions = []action{
 // registerActions adds the pages that ask, and what does it.
 func (c *Console) registerActions(mux *http.ServeMux) {
 	for _, a := range actions {
-		mux.Handle("GET "+a.path, c.page(func(r *http.Request) (view, error) { return a.asked(r), nil }))
+		mux.Handle("GET "+a.path, c.page(func(r *http.Request) (view, error) { return c.ask(r, a) }))
 		mux.HandleFunc("POST "+a.path, func(w http.ResponseWriter, r *http.Request) { c.act(w, r, a) })
 	}
 }
 
-func (a action) asked(r *http.Request) view {
+// ask makes the page that asks back.
+func (c *Console) ask(r *http.Request, a action) (view, error) {
 	id := r.PathValue("id")
-	q := question{
-		Title: strings.Replace(a.title, "%s", visible(cmp.Or(jobKey(id), id)), 1), Says: a.says, Button: a.button, Reason: a.reason, Danger: a.danger,
-		Action: r.URL.Path, Back: a.back(id), Hidden: once(),
+	title := a.title
+	if a.about != nil {
+		name, err := a.about(c, r.Context(), id)
+		if err != nil {
+			return view{}, err
+		}
+		title = strings.Replace(title, "%s", visible(name), 1)
 	}
-	return view{Page: "ask", Title: q.Title, Data: q}
+	return view{Page: "ask", Title: title, Data: question{
+		Title: title, Says: a.says, Button: a.button, Reason: a.reason, Danger: a.danger,
+		Action: r.URL.Path, Back: a.back(id), Hidden: once(),
+	}}, nil
+}
+
+func nameOfRun(c *Console, ctx context.Context, id string) (string, error) {
+	run, err := c.api.Run(ctx, id)
+	return cmp.Or(run.Pipeline, id), err
+}
+
+func nameOfJob(c *Console, ctx context.Context, id string) (string, error) {
+	job, err := c.api.Job(ctx, id)
+	return cmp.Or(job.Name, string(job.Key)), err
 }
 
 // act does what a form asks for, and leads to where its effect shows.

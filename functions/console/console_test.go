@@ -26,7 +26,7 @@ func ask(t *testing.T, method, path string) *httptest.ResponseRecorder {
 
 // TestRefused: whoever the api does not know sees nothing, and is told why.
 func TestRefused(t *testing.T) {
-	for _, path := range []string{"/", "/runs/x", "/jobs/x.y", "/queue", "/capacity", "/events", "/triggers", "/triggers/x", "/access", "/run", "/capacity?last=6h"} {
+	for _, path := range []string{"/", "/runs/x", "/jobs/x.y", "/queue", "/capacity", "/events", "/triggers", "/triggers/x", "/access", "/run", "/capacity?last=6h", "/runs/x/cancel", "/jobs/x.y/approve"} {
 		w := ask(t, http.MethodGet, path)
 		if w.Code != http.StatusUnauthorized || !strings.Contains(w.Body.String(), "who are you") {
 			t.Errorf("%s: %d", path, w.Code)

@@ -129,7 +129,7 @@ func (c *Console) gatherWaits(ctx context.Context, p *queuePage) error {
 		pipelines[j.ID] = j.Pipeline
 		s, ok := said[j.Run]
 		if !ok {
-			s = c.ask(ctx, j.Run)
+			s = c.runSays(ctx, j.Run)
 			said[j.Run] = s
 		}
 		p.add(j, s.why[j.ID], s.approval[j.ID])
@@ -148,8 +148,8 @@ type runSays struct {
 	approval map[string]bool
 }
 
-// ask lets a run tell why its jobs wait; one that is gone has nothing to tell.
-func (c *Console) ask(ctx context.Context, run string) runSays {
+// runSays lets a run tell why its jobs wait; one that is gone has nothing to tell.
+func (c *Console) runSays(ctx context.Context, run string) runSays {
 	s := runSays{why: map[string]client.JobExplanation{}, approval: map[string]bool{}}
 	if x, err := c.api.Explain(ctx, run); err == nil {
 		for _, e := range x.Jobs {

@@ -87,7 +87,7 @@ func readsWithoutScripts(t *testing.T, s scene) {
 	for path, want := range map[string]string{
 		"/": "Release", "/runs/" + s.run: "Go live?", "/jobs/" + s.run + ".build": "compile package", "/queue": "queued",
 		"/capacity": "local", "/events": "job.completed", "/triggers": "com.example.ticket.closed", "/access": "admin",
-		"/runs/" + s.run + "?view=waterfall": "Waiting for capacity", "/run": "Run pipeline", "/capacity?last=6h": "As of", "/?branch=main": "Branch: main",
+		"/runs/" + s.run + "?view=waterfall": "Waiting for capacity", "/run": "Run pipeline", "/jobs/" + s.run + ".approve/approve": "Approve job “Go live?”?", "/capacity?last=6h": "As of", "/?branch=main": "Branch: main",
 	} {
 		res, err := c.Get(s.URL + path)
 		if err != nil {
