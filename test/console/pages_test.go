@@ -15,8 +15,8 @@ import (
 // whether everybody can use it.
 func TestPages(t *testing.T) {
 	s := stage(t)
+	t.Run("ReadsWithoutScripts", func(t *testing.T) { readsWithoutScripts(t, s) }) // while there is a queue
 	t.Run("Accessible", func(t *testing.T) { accessible(t, s) })
-	t.Run("ReadsWithoutScripts", func(t *testing.T) { readsWithoutScripts(t, s) })
 	t.Run("Screens", func(t *testing.T) { screens(t, s) })
 }
 
