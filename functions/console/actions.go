@@ -38,7 +38,7 @@ func runOf(id string) string {
 
 var actions = []action{
 	{
-		path: "/runs/{id}/cancel", title: "Cancel run “%s”?", about: nameOfRun, button: "Cancel the run", danger: true, reason: "Reason (shown with the run)",
+		path: "/runs/{id}/cancel", title: "Cancel run “%s”?", about: (*Console).nameOfRun, button: "Cancel the run", danger: true, reason: "Reason (shown with the run)",
 		says: "Its jobs stop now. Clean-up that they declared still runs.",
 		back: backToRun,
 		do: func(c *Console, ctx context.Context, r *http.Request, id string) (string, error) {
@@ -47,7 +47,7 @@ var actions = []action{
 		},
 	},
 	{
-		path: "/jobs/{id}/cancel", title: "Cancel job “%s”?", about: nameOfJob, button: "Cancel the job", danger: true, reason: "Reason (shown with the job)",
+		path: "/jobs/{id}/cancel", title: "Cancel job “%s”?", about: (*Console).nameOfJob, button: "Cancel the job", danger: true, reason: "Reason (shown with the job)",
 		says: "It stops now. Jobs that need it are skipped.",
 		back: backToRun,
 		do: func(c *Console, ctx context.Context, r *http.Request, id string) (string, error) {
@@ -56,7 +56,7 @@ var actions = []action{
 		},
 	},
 	{
-		path: "/runs/{id}/retry-failed", title: "Re-run failed jobs of “%s”?", about: nameOfRun, button: "Re-run failed jobs",
+		path: "/runs/{id}/retry-failed", title: "Re-run failed jobs of “%s”?", about: (*Console).nameOfRun, button: "Re-run failed jobs",
 		says: "A new run starts with the jobs that did not succeed, and those that need them. The others are carried over with their outputs. This run stays as it is.",
 		back: backToRun,
 		do: func(c *Console, ctx context.Context, r *http.Request, id string) (string, error) {
@@ -65,7 +65,7 @@ var actions = []action{
 		},
 	},
 	{
-		path: "/runs/{id}/retry", title: "Re-run all jobs of “%s”?", about: nameOfRun, button: "Re-run all jobs",
+		path: "/runs/{id}/retry", title: "Re-run all jobs of “%s”?", about: (*Console).nameOfRun, button: "Re-run all jobs",
 		says: "A new run of the same file, commit and event starts. This one stays as it is.",
 		back: backToRun,
 		do: func(c *Console, ctx context.Context, r *http.Request, id string) (string, error) {
@@ -74,7 +74,7 @@ var actions = []action{
 		},
 	},
 	{
-		path: "/jobs/{id}/approve", title: "Approve job “%s”?", about: nameOfJob, button: "Approve", reason: "Note (shown with the job)",
+		path: "/jobs/{id}/approve", title: "Approve job “%s”?", about: (*Console).nameOfJob, button: "Approve", reason: "Note (shown with the job)",
 		says: "Jobs that need it start at once. This cannot be undone.",
 		back: backToRun,
 		do: func(c *Console, ctx context.Context, r *http.Request, id string) (string, error) {
@@ -83,7 +83,7 @@ var actions = []action{
 		},
 	},
 	{
-		path: "/jobs/{id}/refuse", title: "Reject job “%s”?", about: nameOfJob, button: "Reject", danger: true, reason: "Reason (shown with the job)",
+		path: "/jobs/{id}/refuse", title: "Reject job “%s”?", about: (*Console).nameOfJob, button: "Reject", danger: true, reason: "Reason (shown with the job)",
 		says: "It fails, and jobs that need it are skipped.",
 		back: backToRun,
 		do: func(c *Console, ctx context.Context, r *http.Request, id string) (string, error) {
@@ -152,12 +152,12 @@ func (c *Console) ask(r *http.Request, a action) (view, error) {
 	}}, nil
 }
 
-func nameOfRun(c *Console, ctx context.Context, id string) (string, error) {
+func (c *Console) nameOfRun(ctx context.Context, id string) (string, error) {
 	run, err := c.api.Run(ctx, id)
 	return cmp.Or(run.Pipeline, id), err
 }
 
-func nameOfJob(c *Console, ctx context.Context, id string) (string, error) {
+func (c *Console) nameOfJob(ctx context.Context, id string) (string, error) {
 	job, err := c.api.Job(ctx, id)
 	return cmp.Or(job.Name, string(job.Key)), err
 }
