@@ -89,6 +89,7 @@ func run(ctx context.Context, f runFlags, args []string) error {
 		RunRef: events.RunRef{Run: events.RunID(ulid.Make().String())}, Pipeline: spec.Name, File: file,
 		Project: "local", Trigger: trigger, Spec: raw,
 	}
+	unheard()
 	stop := make(chan os.Signal, 2)
 	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(stop)

@@ -51,7 +51,12 @@ callers on this machine are served.`,
 	return cmd
 }
 
+// unheard lets us outlive whoever reads what we print: there may be a store and
+// workers to see to yet. Not signal.Ignore: what is ignored stays so in the steps.
+func unheard() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
+
 func up(ctx context.Context, m machine, listen string) error {
+	unheard()
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	cfg, err := config.FromEnvironment()

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/url"
 	"os"
@@ -46,7 +47,8 @@ type Server struct {
 	dir     string
 	pid     int
 	adopted bool
-	ended   chan struct{} // closed when our own child has ended; nil for an adopted one
+	child   *os.Process   // nil for an adopted one
+	ended   chan struct{} // closed when the child has ended
 }
 
 const (
@@ -149,7 +151,7 @@ func (s *Server) spawn(o Options, lock *os.File) error {
 	if err := child.Start(); err != nil {
 		return err
 	}
-	s.pid, s.ended = child.Process.Pid, make(chan struct{})
+	s.pid, s.child, s.ended = child.Process.Pid, child.Process, make(chan struct{})
 	go func() {
 		defer close(s.ended)
 		child.Wait() //nolint:errcheck // the log says why it ended
@@ -221,15 +223,20 @@ func (s *Server) client() *goredis.Client {
 }
 
 // Stop ends the server in order and waits until it has ended or ctx does.
-// Stopping twice does no harm.
+// Stopping twice does no harm. A child of ours ends also where somebody removed
+// its folder, and with it the lock and the ways to ask.
 func (s *Server) Stop(ctx context.Context) error {
 	for {
 		lock, err := s.lock()
-		if err != nil {
-			return fmt.Errorf("server: stop: %w", err)
-		}
 		if lock != nil {
 			_ = lock.Close()
+		}
+		switch {
+		case s.child != nil && (lock != nil || errors.Is(err, fs.ErrNotExist)):
+			return s.end(ctx)
+		case err != nil:
+			return fmt.Errorf("server: stop: %w", err)
+		case lock != nil:
 			return nil
 		}
 		if _, err = s.ask(ctx); err == nil {
@@ -240,6 +247,19 @@ func (s *Server) Stop(ctx context.Context) error {
 		if err := wait(ctx, err); err != nil {
 			return fmt.Errorf("server: stop redis-server in %s: %w", s.dir, err)
 		}
+	}
+}
+
+// end sees to it that our child has ended.
+func (s *Server) end(ctx context.Context) error {
+	if err := s.child.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("server: stop: %w", err)
+	}
+	select {
+	case <-s.ended:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("server: stop redis-server %d: %w", s.pid, ctx.Err())
 	}
 }
 

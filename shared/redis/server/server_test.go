@@ -140,6 +140,23 @@ func zombie(pid int) bool {
 	return err != nil || strings.Contains(string(stat), ") Z ")
 }
 
+// TestStopWithoutAFolder: whoever removes the folder before its owner is done
+// leaves no server behind.
+func TestStopWithoutAFolder(t *testing.T) {
+	for _, gone := range []string{".", "redis.lock"} {
+		dir := filepath.Join(t.TempDir(), "redis")
+		s := start(t, dir, server.Options{})
+		if err := os.RemoveAll(filepath.Join(dir, gone)); err != nil {
+			t.Fatal(err)
+		}
+		stop(t, s)
+		if err := syscall.Kill(s.PID(), 0); !errors.Is(err, syscall.ESRCH) {
+			t.Errorf("without %s the server lives on: %v", gone, err)
+		}
+		stop(t, s)
+	}
+}
+
 func TestManyStartOne(t *testing.T) {
 	dir := t.TempDir()
 	var wg sync.WaitGroup
