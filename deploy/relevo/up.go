@@ -41,7 +41,10 @@ callers on this machine are served.`,
   curl -d '{"source": "jobs: {a: {steps: [{run: echo hi}]}}"}' \
     -H 'Content-Type: application/json' localhost:8470/v1/pipelines`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return up(cmd.Context(), m, listen) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			unheard()
+			return up(cmd.Context(), m, listen)
+		},
 	}
 	m.bind(cmd.Flags())
 	_ = cmd.Flags().Set("workspace", "")
@@ -56,7 +59,6 @@ callers on this machine are served.`,
 func unheard() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
 
 func up(ctx context.Context, m machine, listen string) error {
-	unheard()
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	cfg, err := config.FromEnvironment()
