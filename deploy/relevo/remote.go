@@ -281,8 +281,10 @@ func printExplanation(w io.Writer, e client.Explanation) error {
 		if !j.Starts.IsZero() {
 			fmt.Fprintf(w, "  may start in about %s\n", max(time.Until(j.Starts), time.Second).Round(time.Second))
 		}
-		for _, n := range j.Passed {
-			fmt.Fprintf(w, "  not on %s: %s\n", n.Node, n.Reason)
+		if len(j.Passed) > client.MostNamed { // else it is said above
+			for _, n := range j.Passed {
+				fmt.Fprintf(w, "  not on %s: %s\n", n.Node, n.Reason)
+			}
 		}
 		for _, a := range j.Annotations {
 			fmt.Fprintf(w, "  %s\n", cli.Annotation(a))

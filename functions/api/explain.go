@@ -44,9 +44,7 @@ func (a *API) gather(ctx context.Context, x *explainer) (err error) {
 			if x.pools[pool], err = a.lookPool(ctx, pool, mostQueued); err != nil {
 				return err
 			}
-			if err := a.forecast(ctx, x.pools[pool]); err != nil {
-				return err
-			}
+			a.forecast(ctx, x.pools[pool])
 		}
 	}
 	for _, n := range names {

@@ -9,6 +9,7 @@ import (
 	"github.com/relevo-ci/relevo/events"
 	"github.com/relevo-ci/relevo/shared/client"
 	"github.com/relevo-ci/relevo/shared/domain/execution"
+	"github.com/relevo-ci/relevo/shared/view"
 )
 
 func TestNodes(t *testing.T) {
@@ -71,7 +72,7 @@ func TestQueueTellsWhenAJobMayStart(t *testing.T) {
 		return decode[client.Queue](t, w.ask(http.MethodGet, "/v1/queue", ""), http.StatusOK).Pools[0]
 	}
 	q := queue()
-	if q.Typical != 60 || len(q.Offers) != 2 || q.Offers[0].Job != second+".big" || !q.Offers[0].Starts.Equal(w.now.Add(time.Minute)) || !q.Offers[1].Starts.Equal(w.now.Add(2*time.Minute)) {
+	if q.Typical != 60 || len(q.Offers) != 2 || q.Offers[0].Job != second+".big" || q.Offers[0].Pipeline != "ci" || !q.Offers[0].Starts.Equal(w.now.Add(time.Minute)) || !q.Offers[1].Starts.Equal(w.now.Add(2*time.Minute)) {
 		t.Errorf("queue %+v", q)
 	}
 	if e := w.explain(third); !e.Jobs[0].Starts.Equal(w.now.Add(2 * time.Minute)) {
@@ -80,5 +81,15 @@ func TestQueueTellsWhenAJobMayStart(t *testing.T) {
 	w.now = w.now.Add(time.Minute)
 	if q := queue(); !q.Offers[0].Starts.IsZero() || q.Typical != 60 {
 		t.Errorf("what runs takes longer than any before it: %+v", q)
+	}
+	broken := view.Row{Kind: view.Jobs, ID: "x", Version: 1, Score: w.now.UnixMilli(), Indexes: []view.Index{{Field: "pool", Value: "linux"}}, Body: []byte("{")}
+	if err := w.api.Views.View.Put(t.Context(), broken); err != nil {
+		t.Fatal(err)
+	}
+	if q := queue(); q.Typical != 0 || len(q.Offers) != 2 {
+		t.Errorf("without a forecast: %+v", q)
+	}
+	if e := w.explain(third); e.Jobs[0].Position != 2 {
+		t.Errorf("explained without a forecast: %+v", e)
 	}
 }

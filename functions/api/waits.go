@@ -131,12 +131,11 @@ func (v *poolView) serves() bool {
 
 // list names the first few nodes with their reasons.
 func list(reasons []events.NodeReason) string {
-	const most = 3
 	var parts []string
-	for _, r := range reasons[:min(len(reasons), most)] {
+	for _, r := range reasons[:min(len(reasons), client.MostNamed)] {
 		parts = append(parts, fmt.Sprintf("node %s %s", r.Node, r.Reason))
 	}
-	if more := len(reasons) - most; more > 0 {
+	if more := len(reasons) - client.MostNamed; more > 0 {
 		parts = append(parts, fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(parts, "; ")

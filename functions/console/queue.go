@@ -32,11 +32,10 @@ type poolRow struct {
 // offerRow is a job that waits for capacity.
 type offerRow struct {
 	client.Offer
-	Key      string
-	Run      string
-	Pipeline string
-	Reasons  []passed
-	Starts   string // about when; empty: nothing tells
+	Key     string
+	Run     string
+	Reasons []passed
+	Starts  string // about when; empty: nothing tells
 }
 
 // waitRow is a job that waits for something else.
@@ -124,20 +123,13 @@ func (c *Console) gatherWaits(ctx context.Context, p *queuePage) error {
 	}
 	p.Older = list.Next != ""
 	said := map[string]runSays{}
-	pipelines := map[string]string{} // by job
 	for _, j := range list.Jobs {
-		pipelines[j.ID] = j.Pipeline
 		s, ok := said[j.Run]
 		if !ok {
-			s = c.runSays(ctx, j.Run)
+			s = c.waitsOf(ctx, j.Run)
 			said[j.Run] = s
 		}
 		p.add(j, s.why[j.ID], s.approval[j.ID])
-	}
-	for _, pool := range p.Pools {
-		for i := range pool.Rows {
-			pool.Rows[i].Pipeline = pipelines[pool.Rows[i].Job]
-		}
 	}
 	return nil
 }
@@ -148,8 +140,8 @@ type runSays struct {
 	approval map[string]bool
 }
 
-// runSays lets a run tell why its jobs wait; one that is gone has nothing to tell.
-func (c *Console) runSays(ctx context.Context, run string) runSays {
+// waitsOf lets a run tell why its jobs wait; one that is gone has nothing to tell.
+func (c *Console) waitsOf(ctx context.Context, run string) runSays {
 	s := runSays{why: map[string]client.JobExplanation{}, approval: map[string]bool{}}
 	if x, err := c.api.Explain(ctx, run); err == nil {
 		for _, e := range x.Jobs {

@@ -130,9 +130,6 @@ func (c *Console) took(r client.RunSummary) time.Duration {
 	return cmp.Or(r.Ended, c.Now()).Sub(r.Requested)
 }
 
-// mostNamed is how many nodes are named in what is said of a job anyway.
-const mostNamed = 3
-
 // says tells why a job stands where it stands.
 func (c *Console) says(why client.JobExplanation) string {
 	if why.Starts.IsZero() {
@@ -143,7 +140,7 @@ func (c *Console) says(why client.JobExplanation) string {
 
 func (c *Console) jobRow(j client.Job, why client.JobExplanation, from, end time.Time) jobRow {
 	row := jobRow{Job: j, Look: jobLook(j), Says: c.says(why), Until: why.Until, Before: why.Before, HasLog: len(j.Attempts) > 0 || j.CarriedFrom != ""}
-	if len(why.Passed) > mostNamed {
+	if len(why.Passed) > client.MostNamed {
 		for _, n := range why.Passed {
 			row.Passed = append(row.Passed, passed{string(n.Node), n.Reason})
 		}

@@ -61,6 +61,7 @@ type Offer struct {
 	Job      string              `json:"job" doc:"The job's id."`
 	Attempt  int                 `json:"attempt"`
 	Name     string              `json:"name"`
+	Pipeline string              `json:"pipeline,omitempty"`
 	Project  string              `json:"project,omitempty"`
 	Priority int                 `json:"priority,omitempty"`
 	Position int                 `json:"position" doc:"In its pool's queue, from 1."`
@@ -78,6 +79,10 @@ type Explanation struct {
 	Says  string           `json:"says" doc:"In words."`
 	Jobs  []JobExplanation `json:"jobs"`
 }
+
+// MostNamed is how many nodes the words of a JobExplanation name; all of them stand
+// in Passed.
+const MostNamed = 3
 
 // JobExplanation says why a job waits, or how it ended.
 type JobExplanation struct {

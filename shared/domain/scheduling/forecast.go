@@ -7,7 +7,7 @@ import (
 
 // Forecast says when the first n offers that wait may start, as the places of
 // those that run come free one after the other: running are when these began,
-// took is how long the newest jobs took. What runs is expected to take as long as
+// took is how long the newest jobs took, the shortest first. What runs is expected to take as long as
 // the middle one of those that took longer than it has taken by now; what it
 // outlasts all of, it says nothing about. Fewer than n times, or none, where
 // nothing tells more.
@@ -15,7 +15,6 @@ func Forecast(now time.Time, running []time.Time, took []time.Duration, n int) [
 	if len(took) == 0 {
 		return nil
 	}
-	took = slices.Sorted(slices.Values(took))
 	var ends []time.Time
 	for _, began := range running {
 		i, _ := slices.BinarySearch(took, now.Sub(began)+1)

@@ -23,8 +23,8 @@ func TestForecast(t *testing.T) {
 		{"nothing runs", nil, []time.Duration{s}, 2, nil},
 		{"one place, in turn", []time.Duration{4 * s}, []time.Duration{10 * s}, 3, []time.Duration{6 * s, 16 * s, 26 * s}},
 		{"two places", []time.Duration{0, 4 * s}, []time.Duration{10 * s}, 4, []time.Duration{6 * s, 10 * s, 16 * s, 20 * s}},
-		{"of those that take longer", []time.Duration{20 * s}, []time.Duration{60 * s, s, 2 * s, 30 * s, 90 * s}, 2, []time.Duration{40 * s, 70 * s}},
-		{"longer than any", []time.Duration{10 * s}, []time.Duration{10 * s, 3 * s}, 1, nil},
+		{"of those that take longer", []time.Duration{20 * s}, []time.Duration{s, 2 * s, 30 * s, 60 * s, 90 * s}, 2, []time.Duration{40 * s, 70 * s}},
+		{"longer than any", []time.Duration{10 * s}, []time.Duration{3 * s, 10 * s}, 1, nil},
 		{"longer than any, beside another", []time.Duration{99 * s, 4 * s}, []time.Duration{10 * s}, 2, []time.Duration{6 * s, 16 * s}},
 	} {
 		var running []time.Time
